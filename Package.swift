@@ -1,0 +1,60 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// What every Swift target is compiled with: language mode 6 and no warning left standing.
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+/// Targets that touch no memory by hand say so to the compiler.
+let memorySafe: [SwiftSetting] = strict + [.strictMemorySafety()]
+
+/// A module map and static inline shims over something that Debian ships; no code of ours is compiled there.
+func header(_ name: String) -> Target { .systemLibrary(name: name, path: "Sources/C/\(name)") }
+
+let package = Package(
+    name: "patchbay",
+    products: [.executable(name: "patchbay", targets: ["patchbay"])],
+    targets: [
+        // Floor 0: headers.
+        header("CLinux"),       // futex, mmap, OFD locks, epoll, clocks
+        header("CFFmpeg"),      // libavformat, libavcodec, libavutil, libswscale, libswresample
+        header("CSRT"),         // libsrt: the copy that libavformat has loaded
+        header("CURing"),       // liburing
+        header("CMicroHTTPD"),  // libmicrohttpd
+        header("CRingLayout"),  // what lies in shared memory
+
+        // Floor 1: values and rings.
+        .target(name: "Rings", dependencies: ["CRingLayout", "CLinux"], swiftSettings: strict),
+        .target(name: "Media", dependencies: ["CRingLayout"], swiftSettings: strict),
+
+        // Floor 2: libav, the document, files.
+        .target(name: "AV", dependencies: ["CFFmpeg", "Rings", "Media"], swiftSettings: strict),
+        .target(name: "Graph", dependencies: ["Media"], swiftSettings: memorySafe),
+        .target(name: "Files", dependencies: ["CURing", "CLinux"], swiftSettings: strict),
+
+        // Floor 3: what runs a graph.
+        .target(
+            name: "Engine", dependencies: ["AV", "Graph", "Files", "Rings", "Media", "CLinux"], swiftSettings: strict),
+
+        // Floor 4: capabilities.
+        .target(name: "Capture", dependencies: ["Engine", "CSRT"], swiftSettings: strict),
+        .target(name: "Codecs", dependencies: ["Engine"], swiftSettings: strict),
+        .target(name: "Routing", dependencies: ["Engine"], swiftSettings: strict),
+        .target(name: "HLS", dependencies: ["Engine"], swiftSettings: strict),
+        .target(name: "Recording", dependencies: ["Engine"], swiftSettings: strict),
+
+        // Floor 5: faces.
+        .target(name: "API", dependencies: ["Engine", "CMicroHTTPD"], swiftSettings: strict),
+
+        // Floor 6: the program.
+        .executableTarget(
+            name: "patchbay",
+            dependencies: ["API", "Capture", "Codecs", "Routing", "HLS", "Recording", "Engine"],
+            swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,122 @@
+// What Swift needs of Linux and libc but can't say itself: variadic calls, macros, missing wrappers.
+// Each function makes one call and returns its result, or -errno; no decisions here.
+#ifndef PATCHBAY_CLINUX_H
+#define PATCHBAY_CLINUX_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINUX_SHIM static inline __attribute__((always_inline, unused))
+
+// errno is a macro.
+LINUX_SHIM int linux_errno(void) { return errno; }
+
+// open, fcntl are variadic.
+LINUX_SHIM int linux_open(const char *path, int flags, unsigned mode) {
+    int fd = open(path, flags | O_CLOEXEC, (mode_t)mode);
+    return fd < 0 ? -errno : fd;
+}
+LINUX_SHIM int linux_openat(int folder, const char *path, int flags, unsigned mode) {
+    int fd = openat(folder, path, flags | O_CLOEXEC, (mode_t)mode);
+    return fd < 0 ? -errno : fd;
+}
+
+// Open file description locks (fcntl F_OFD_*) are variadic; start and length in bytes.
+LINUX_SHIM int linux_lock_byte(int fd, int64_t byte) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1, .l_pid = 0};
+    return fcntl(fd, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
+}
+LINUX_SHIM int linux_unlock_byte(int fd, int64_t byte) {
+    struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1, .l_pid = 0};
+    return fcntl(fd, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
+}
+// 1 if somebody else's description holds the byte, 0 if nobody does.
+LINUX_SHIM int linux_byte_is_locked(int fd, int64_t byte) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1, .l_pid = 0};
+    if (fcntl(fd, F_OFD_GETLK, &lock) < 0) return -errno;
+    return lock.l_type != F_UNLCK;
+}
+
+// futex has no wrapper in glibc. `deadline` is absolute CLOCK_MONOTONIC nanoseconds, negative for none.
+LINUX_SHIM int linux_futex_wait(const void *word, uint32_t expected, int64_t deadline, int shared) {
+    struct timespec until = {.tv_sec = deadline / 1000000000, .tv_nsec = deadline % 1000000000};
+    long result = syscall(SYS_futex, word, FUTEX_WAIT_BITSET | (shared ? 0 : FUTEX_PRIVATE_FLAG), expected,
+                          deadline < 0 ? (struct timespec *)0 : &until, (void *)0, FUTEX_BITSET_MATCH_ANY);
+    return result < 0 ? -errno : 0;
+}
+LINUX_SHIM int linux_futex_wake(const void *word, int count, int shared) {
+    long result = syscall(SYS_futex, word, FUTEX_WAKE | (shared ? 0 : FUTEX_PRIVATE_FLAG), count, (void *)0, (void *)0, 0);
+    return result < 0 ? -errno : (int)result;
+}
+
+LINUX_SHIM int64_t linux_monotonic_nanoseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+LINUX_SHIM int64_t linux_wall_nanoseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+// CPU time of the calling thread.
+LINUX_SHIM int64_t linux_thread_nanoseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+// MAP_FAILED is a cast macro. Null on failure; errno says why.
+LINUX_SHIM void *linux_map(void *at, size_t size, int protection, int flags, int fd, int64_t offset) {
+    void *address = mmap(at, size, protection, flags, fd, offset);
+    return address == MAP_FAILED ? (void *)0 : address;
+}
+
+// A number for the calling thread that costs no system call: the address of its thread control block.
+LINUX_SHIM uintptr_t linux_thread_identity(void) { return (uintptr_t)pthread_self(); }
+
+LINUX_SHIM void linux_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+// S_ISDIR, WIF… are function-like macros.
+LINUX_SHIM int linux_is_directory(const struct stat *status) { return S_ISDIR(status->st_mode); }
+LINUX_SHIM int linux_is_regular(const struct stat *status) { return S_ISREG(status->st_mode); }
+LINUX_SHIM int linux_exit_status(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
+
+#endif
