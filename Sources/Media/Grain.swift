@@ -1,0 +1,70 @@
+// What travels with a grain: typed views of the layout's structure.
+public import CRingLayout
+
+/// One video frame, one audio block, one coded packet, one data packet or one transport block: what is known of it.
+public typealias Grain = pbr_grain
+
+extension pbr_grain {
+    /// A grain with no times and no ledger yet.
+    public static func empty() -> pbr_grain {
+        var grain = pbr_grain()
+        (grain.pts, grain.dts, grain.origin) = (.min, .min, .min)
+        return grain
+    }
+
+    /// Presentation time, nil unknown.
+    @inlinable public var presentation: MediaTime? {
+        get { pts == .min ? nil : MediaTime(nanoseconds: pts) }
+        set { pts = newValue?.nanoseconds ?? .min }
+    }
+    /// Decoding time, nil unknown (raw grains have none).
+    @inlinable public var decoding: MediaTime? {
+        get { dts == .min ? nil : MediaTime(nanoseconds: dts) }
+        set { dts = newValue?.nanoseconds ?? .min }
+    }
+    @inlinable public var length: MediaTime {
+        get { MediaTime(nanoseconds: duration) }
+        set { duration = newValue.nanoseconds }
+    }
+    @inlinable public var isKey: Bool {
+        get { flags & PBR_GRAIN_KEY != 0 }
+        set { flags = newValue ? flags | PBR_GRAIN_KEY : flags & ~PBR_GRAIN_KEY }
+    }
+    @inlinable public var isDiscontinuity: Bool {
+        get { flags & PBR_GRAIN_DISCONTINUITY != 0 }
+        set { flags = newValue ? flags | PBR_GRAIN_DISCONTINUITY : flags & ~PBR_GRAIN_DISCONTINUITY }
+    }
+
+    /// Stamps the ledger: this grain leaves `stage` (a hash made with `stageHash`) at monotonic `now`. The last place
+    /// is reused when the ledger is full, so that the newest stage is always seen.
+    @inlinable public mutating func stamp(stage: UInt64, at now: Int64) {
+        let index = Int(min(ledger_count, UInt32(PBR_LEDGER_STAGES - 1)))
+        withUnsafeMutableBytes(of: &ledger) { bytes in
+            bytes.storeBytes(of: pbr_stamp(stage: stage, at: now), toByteOffset: index * 16, as: pbr_stamp.self)
+        }
+        ledger_count = UInt32(index + 1)
+    }
+
+    /// The stamps so far, oldest first.
+    public var stamps: [pbr_stamp] {
+        withUnsafeBytes(of: ledger) { bytes in
+            (0..<Int(min(ledger_count, UInt32(PBR_LEDGER_STAGES)))).map {
+                bytes.loadUnaligned(fromByteOffset: 16 * $0, as: pbr_stamp.self)
+            }
+        }
+    }
+
+    /// Takes over what a codec must carry from the grain it works on to the one it makes: origin, ledger, timecode.
+    public mutating func inherit(from source: pbr_grain) {
+        origin = source.origin
+        ledger = source.ledger
+        ledger_count = source.ledger_count
+        timecode = source.timecode
+        flags |= source.flags & PBR_GRAIN_TIMECODE
+    }
+}
+
+/// FNV-1a, 64 bit, of a node's id: how the ledger names a stage.
+public func stageHash(_ id: String) -> UInt64 {
+    id.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+}
