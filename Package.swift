@@ -8,6 +8,8 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     .treatAllWarnings(as: .error),
+    // glibc's structures differ by this macro: every module must see the same ones.
+    .unsafeFlags(["-Xcc", "-D_GNU_SOURCE"]),
 ]
 /// Targets that touch no memory by hand say so to the compiler.
 let memorySafe: [SwiftSetting] = strict + [.strictMemorySafety()]

@@ -26,7 +26,7 @@ extern "C" {
 #define PBR_MAX_SLOTS 65536      // slots of one ring
 #define PBR_LEDGER_STAGES 8      // stage stamps a grain
 #define PBR_EXTRADATA_CAPACITY 4096
-#define PBR_NO_TIME INT64_MIN    // a time that is not known
+#define PBR_NO_TIME (-9223372036854775807ll - 1)    // a time that is not known
 
 // Kinds of ring.
 #define PBR_RING_FRAME 1   // buffers of one size: raw video, raw audio
@@ -58,7 +58,7 @@ extern "C" {
 #define PBR_BUFFER_HELD (1ull << 63)    // held by the writer: being filled, or a reference picture
 
 // A slot word of a frame ring: sequence (48 bits) << 16 | buffer (16 bits). PBR_SLOT_EMPTY points nowhere.
-#define PBR_SLOT_EMPTY UINT64_MAX
+#define PBR_SLOT_EMPTY 0xFFFFFFFFFFFFFFFFull
 #define PBR_SEQUENCE_MASK 0xFFFFFFFFFFFFull
 
 // Owner word of a reader entry.

@@ -1,0 +1,195 @@
+// The writing end of a frame ring: buffers of one size, claimed and filled in place, published into a window of slots.
+//
+// A slot word says which buffer holds sequence s; a buffer word says who still needs the buffer (readers' leases, the
+// window, the writer). A buffer may be claimed when its word is 0 and by nothing else, so a grain is never torn:
+// claim CAS 0 → held; publish sets "window", stores the slot, stores the head; retire empties the slot, then clears
+// "window"; a lease loads the slot, sets its bit, loads the slot again. All are sequentially consistent.
+public import CRingLayout
+import Synchronization
+
+/// The buffers of a frame ring, for those who fill them from any thread (decoders).
+public final class FramePool: Sendable {
+    public let mapping: RingMapping
+    private let hint = Atomic<UInt32>(0)
+
+    init(_ mapping: RingMapping) { self.mapping = mapping }
+
+    /// Bytes of one buffer.
+    public var bufferSize: Int { Int(mapping.identity.buffer_stride) }
+
+    /// Takes a free buffer, or nil when none is free. Any thread. Must be given back by `release` or by publishing.
+    public func claim() -> Int32? {
+        let count = mapping.identity.buffer_count
+        let start = hint.load(ordering: .relaxed)
+        for i in 0..<count {
+            let buffer = Int32((start &+ i) % count)
+            let word = mapping.bufferWord(buffer)
+            guard word.pointee.load(ordering: .relaxed) == 0 else { continue }
+            if word.pointee.compareExchange(expected: 0, desired: PBR_BUFFER_HELD, ordering: .sequentiallyConsistent)
+                .exchanged
+            {
+                hint.store((start &+ i &+ 1) % count, ordering: .relaxed)
+                return buffer
+            }
+        }
+        return nil
+    }
+
+    /// The writer lets go of a buffer: an abandoned claim, or a reference picture that is no longer needed. Any thread.
+    public func release(_ buffer: Int32) {
+        mapping.bufferWord(buffer).pointee.bitwiseAnd(~PBR_BUFFER_HELD, ordering: .sequentiallyConsistent)
+    }
+
+    /// Where the buffer begins; `bufferSize` bytes, on a page.
+    public func address(of buffer: Int32) -> UnsafeMutableRawPointer {
+        mapping.base + Int(mapping.identity.payload_offset) + Int(buffer) * Int(mapping.identity.buffer_stride)
+    }
+}
+
+/// A buffer that is being filled. Dropping it gives the buffer back unpublished.
+public struct FrameClaim: ~Copyable {
+    public let buffer: Int32
+    let pool: FramePool
+
+    /// Bytes to fill.
+    public var bytes: UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(start: pool.address(of: buffer), count: pool.bufferSize)
+    }
+
+    deinit { pool.release(buffer) }
+}
+
+/// What became of a grain that was to be published.
+public enum Published: Sendable {
+    case done
+    /// The buffer is in use under an earlier sequence (a decoder shows a picture twice): copy it into a fresh claim.
+    case inUse
+}
+
+/// The one writer of a frame ring. Its lane's thread alone publishes; claims come from any thread through `pool`.
+public struct FrameRingWriter: ~Copyable {
+    public let pool: FramePool
+    public var mapping: RingMapping { pool.mapping }
+    private let path: RingPath
+    private var next: UInt64
+
+    /// Makes the ring; see `RingMapping.create`. May block for milliseconds (page faults): not between grains.
+    public init(
+        creating path: UnsafePointer<CChar>, spec: RingSpec, group: UInt32? = nil
+    ) throws(RingError) {
+        guard case .frame = spec.shape else { throw .otherRingType }
+        let empty = UnsafeRawBufferPointer(start: nil, count: 0)
+        pool = FramePool(try RingMapping.create(path: path, spec: spec, extradata: empty, group: group))
+        self.path = RingPath(path)
+        next = spec.firstSequence
+    }
+
+    /// The sequence that the next grain will have.
+    public var nextSequence: UInt64 { next }
+
+    /// Whether a publish would overrun a reader for whom the writer waits. When it would, the doorbell is armed: the
+    /// reader that makes room will ring the writer's lane.
+    public func hasRoom() -> Bool {
+        guard isFullForLossless() else { return true }
+        mapping.announceWriterWaits()
+        return !isFullForLossless()
+    }
+
+    private func isFullForLossless() -> Bool {
+        guard let slowest = mapping.slowestLosslessCursor() else { return false }
+        return next &- slowest >= UInt64(mapping.identity.depth)
+    }
+
+    /// A free buffer to fill, or nil: then the grain is to be dropped, which is counted here.
+    public func claim() -> FrameClaim? {
+        guard let buffer = pool.claim() else {
+            mapping.word64(PBR_AT_DROPPED).pointee.wrappingAdd(1, ordering: .relaxed)
+            return nil
+        }
+        return FrameClaim(buffer: buffer, pool: pool)
+    }
+
+    /// Counts a grain that was copied in from the heap instead of being made in place.
+    public func countCopy() { mapping.word64(PBR_AT_COPIED).pointee.wrappingAdd(1, ordering: .relaxed) }
+
+    /// Publishes a filled buffer and lets go of it. `sideData` that does not fit is dropped and counted.
+    public mutating func publish(
+        _ claim: consuming FrameClaim, _ grain: pbr_grain, sideData: UnsafeRawBufferPointer? = nil
+    ) {
+        publishHeld(claim.buffer, grain, sideData: sideData)
+        // The claim's deinit clears "held"; "window" keeps the buffer.
+    }
+
+    /// Publishes a buffer that the writer goes on holding as a reference picture.
+    public mutating func publish(
+        held buffer: Int32, _ grain: pbr_grain, sideData: UnsafeRawBufferPointer? = nil
+    ) -> Published {
+        // Bits of readers here are passing ones of lapped readers that will find the slot changed; a real lease or the
+        // window bit means that somebody may be reading this buffer's metadata.
+        let word = mapping.bufferWord(buffer).pointee.load(ordering: .sequentiallyConsistent)
+        guard word == PBR_BUFFER_HELD else { return .inUse }
+        publishHeld(buffer, grain, sideData: sideData)
+        return .done
+    }
+
+    private mutating func publishHeld(_ buffer: Int32, _ grain: pbr_grain, sideData: UnsafeRawBufferPointer?) {
+        store(grain, sideData, buffer)
+        retire()
+        mapping.bufferWord(buffer).pointee.bitwiseOr(PBR_BUFFER_WINDOW, ordering: .sequentiallyConsistent)
+        let slot = (next & PBR_SEQUENCE_MASK) << 16 | UInt64(buffer)
+        // SYNC publish: partner of the two slot loads in FrameRingReader.lease.
+        mapping.slotWord(next).pointee.store(slot, ordering: .sequentiallyConsistent)
+        next &+= 1
+        mapping.word64(PBR_AT_HEAD).pointee.store(next, ordering: .sequentiallyConsistent)
+        if mapping.state != UInt32(PBR_STATE_LIVE) {
+            mapping.word32(PBR_AT_STATE).pointee.store(UInt32(PBR_STATE_LIVE), ordering: .sequentiallyConsistent)
+        }
+        mapping.wakeSleepers()
+    }
+
+    private func store(_ grain: pbr_grain, _ sideData: UnsafeRawBufferPointer?, _ buffer: Int32) {
+        var grain = grain
+        grain.sequence = next
+        let metadata = mapping.metadata(of: buffer)
+        if let sideData, let source = sideData.baseAddress {
+            let fits = sideData.count <= Int(mapping.identity.side_data_capacity)
+            grain.side_data_size = fits ? UInt32(sideData.count) : 0
+            grain.side_data_lost = fits ? 0 : UInt32(sideData.count)
+            if fits {
+                (metadata + MemoryLayout<pbr_grain>.size).copyMemory(from: source, byteCount: sideData.count)
+            } else {
+                mapping.word64(PBR_AT_SIDE_DATA_LOST).pointee.wrappingAdd(UInt64(sideData.count), ordering: .relaxed)
+            }
+        } else {
+            grain.side_data_size = 0
+        }
+        metadata.storeBytes(of: grain, as: pbr_grain.self)
+    }
+
+    /// Takes the grain that falls out of the window: first its slot, then its buffer's "window" bit.
+    private func retire() {
+        let depth = UInt64(mapping.identity.depth)
+        let word = mapping.slotWord(next &- depth)
+        let slot = word.pointee.exchange(PBR_SLOT_EMPTY, ordering: .sequentiallyConsistent)
+        guard slot != PBR_SLOT_EMPTY else { return }
+        let buffer = Int32(slot & 0xFFFF)
+        mapping.bufferWord(buffer).pointee.bitwiseAnd(~PBR_BUFFER_WINDOW, ordering: .sequentiallyConsistent)
+    }
+
+    /// PBR_STATE_NO_SIGNAL, _ABSENT, _SUPERSEDED, _ENDED, _REMOVED; wakes everybody.
+    public func set(state: UInt32) { mapping.store(state: state) }
+
+    /// Says that no grain with an earlier time than `time` (nanoseconds) will follow.
+    public func set(watermark time: Int64) {
+        mapping.word64(PBR_AT_WATERMARK).pointee.store(UInt64(bitPattern: time), ordering: .releasing)
+    }
+
+    /// Takes the name away, if it is still this ring's.
+    public func unlink() { path.unlink(ifStill: mapping) }
+}
+
+extension RingMapping {
+    @inline(__always) func metadata(of buffer: Int32) -> UnsafeMutableRawPointer {
+        base + Int(identity.metadata_offset) + Int(buffer) * Int(identity.metadataStride)
+    }
+}

@@ -1,0 +1,205 @@
+// The reading end of a frame ring: grains are leased where they lie, nothing is copied.
+import CLinux
+public import CRingLayout
+import Synchronization
+
+/// What a look at a frame ring gave. Loss is a value that the caller must look at.
+public enum FrameRead: ~Copyable {
+    case frame(FrameLease)
+    /// This many grains were overwritten before they could be read; the cursor stands in mid-window now.
+    case lapped(lost: UInt64)
+    /// Nothing new; `state` is PBR_STATE_… as it was before the head was read, so a final state is final.
+    case none(state: UInt32)
+    /// This reader holds as many leases as it declared.
+    case leasesSpent
+    /// A word in shared memory that no correct writer writes.
+    case corrupt
+}
+
+/// A grain that cannot be overwritten while this value lives. Dropping it ends the lease. Any thread may.
+public struct FrameLease: ~Copyable, Sendable {
+    public let grain: pbr_grain
+    public let buffer: Int32
+    /// Holds one reference to the seat, so that the place is not given away before the last lease has ended.
+    private let seat: Unmanaged<ReaderSeat>
+
+    init(_ seat: ReaderSeat, _ buffer: Int32) {
+        self.buffer = buffer
+        self.seat = Unmanaged.passRetained(seat)
+        grain = seat.mapping.metadata(of: buffer).load(as: pbr_grain.self)
+    }
+
+    /// The buffer's bytes, read-only.
+    public var bytes: UnsafeRawBufferPointer { seat._withUnsafeGuaranteedRef { $0.mapping.bytes(of: buffer) } }
+
+    /// Captions, AFD, HDR and the like, in the engine's side-data framing.
+    public var sideData: UnsafeRawBufferPointer {
+        seat._withUnsafeGuaranteedRef { seat in
+            let start = seat.mapping.metadata(of: buffer) + MemoryLayout<pbr_grain>.size
+            let size = min(grain.side_data_size, seat.mapping.identity.side_data_capacity)
+            return UnsafeRawBufferPointer(start: start, count: Int(size))
+        }
+    }
+
+    /// Gives the lease to a C library as an opaque pointer; `FrameLease.end(handedOver:)` ends it, on any thread. Costs
+    /// no allocation: the pointer leads to a record that the seat made for this buffer when it joined.
+    public consuming func handOver() -> UnsafeMutableRawPointer {
+        let record = seat._withUnsafeGuaranteedRef { $0.record(of: buffer) }
+        discard self
+        return record
+    }
+
+    /// Ends a lease that was handed over.
+    public static func end(handedOver record: UnsafeMutableRawPointer) {
+        let record = record.load(as: LeaseRecord.self)
+        record.seat._withUnsafeGuaranteedRef { $0.endLease(record.buffer) }
+        record.seat.release()
+    }
+
+    deinit {
+        seat._withUnsafeGuaranteedRef { $0.endLease(buffer) }
+        seat.release()
+    }
+}
+
+/// What an opaque pointer of a handed-over lease leads to.
+struct LeaseRecord {
+    let seat: Unmanaged<ReaderSeat>
+    let buffer: Int32
+}
+
+extension ReaderSeat {
+    /// SYNC lease end: the release of this AND is the acquire of the claim's CAS 0 → held.
+    func endLease(_ buffer: Int32) {
+        mapping.bufferWord(buffer).pointee.bitwiseAnd(~(1 << UInt64(id)), ordering: .sequentiallyConsistent)
+        mapping.leasesWord(id).pointee.wrappingSubtract(1, ordering: .relaxed)
+    }
+}
+
+extension RingMapping {
+    func bytes(of buffer: Int32) -> UnsafeRawBufferPointer {
+        let stride = Int(identity.buffer_stride)
+        return UnsafeRawBufferPointer(
+            start: base + Int(identity.payload_offset) + Int(buffer) * stride, count: stride)
+    }
+}
+
+/// One reader of a frame ring. One thread at a time.
+public struct FrameRingReader: ~Copyable {
+    public let seat: ReaderSeat
+    public var mapping: RingMapping { seat.mapping }
+    private var cursor: UInt64
+
+    /// Joins a ring that this process has mapped.
+    /// - Parameters:
+    ///   - leases: how many grains it may hold at once.
+    ///   - isLossless: the writer waits for this reader (which must sit in the writer's process).
+    public init(
+        joining mapping: RingMapping, leases: UInt32 = 2, isLossless: Bool = false, start: ReaderStart = .newest,
+        name: UnsafePointer<CChar>? = nil
+    ) throws(RingError) {
+        guard mapping.identity.ring_type == UInt32(PBR_RING_FRAME) else { throw .otherRingType }
+        // Joining first and choosing the start then: a lossless reader holds the writer from its first cursor on.
+        let head = mapping.head
+        seat = try ReaderSeat(joining: mapping, leases: leases, isLossless: isLossless, name: name, cursor: head)
+        cursor = head
+        cursor = FrameRingReader.first(start, in: mapping)
+        mapping.cursorWord(seat.id).pointee.store(cursor, ordering: .sequentiallyConsistent)
+    }
+
+    /// Opens the ring at `path` and joins it.
+    public init(
+        attaching path: UnsafePointer<CChar>, leases: UInt32 = 2, start: ReaderStart = .newest,
+        name: UnsafePointer<CChar>? = nil
+    ) throws(RingError) {
+        try self.init(joining: try RingMapping.open(path: path), leases: leases, start: start, name: name)
+    }
+
+    /// The sequence that this reader wants next.
+    public var position: UInt64 { cursor }
+    /// Grains between the cursor and the head.
+    public var lag: UInt64 { mapping.head &- cursor }
+
+    /// Leases the next grain. Never waits.
+    public mutating func next() -> FrameRead {
+        // SYNC end: state before head.
+        let state = mapping.state
+        let head = mapping.head
+        guard cursor != head else { return .none(state: state) }
+        guard head &- cursor <= UInt64(mapping.identity.depth) else { return lap(head) }
+        guard mapping.leasesWord(seat.id).pointee.load(ordering: .relaxed) < seat.leaseLimit else { return .leasesSpent }
+
+        let word = mapping.slotWord(cursor)
+        let slot = word.pointee.load(ordering: .sequentiallyConsistent)
+        guard slot >> 16 == cursor & PBR_SEQUENCE_MASK else { return lap(mapping.head) }
+        let buffer = Int32(slot & 0xFFFF)
+        guard UInt32(buffer) < mapping.identity.buffer_count else { return .corrupt }
+        let bit = UInt64(1) << UInt64(seat.id)
+        let holders = mapping.bufferWord(buffer)
+        holders.pointee.bitwiseOr(bit, ordering: .sequentiallyConsistent)
+        // SYNC publish: if the slot is still the same, the buffer was in the window when the bit was set, and the bit
+        // keeps it from being claimed.
+        guard word.pointee.load(ordering: .sequentiallyConsistent) == slot else {
+            holders.pointee.bitwiseAnd(~bit, ordering: .sequentiallyConsistent)
+            return lap(mapping.head)
+        }
+        mapping.leasesWord(seat.id).pointee.wrappingAdd(1, ordering: .relaxed)
+        advance(to: cursor &+ 1)
+        mapping.takenWord(seat.id).pointee.wrappingAdd(1, ordering: .relaxed)
+        return .frame(FrameLease(seat, buffer))
+    }
+
+    /// Goes on in mid-window, or at the head where a window has gone by meanwhile.
+    private mutating func lap(_ head: UInt64) -> FrameRead {
+        let target = head &- UInt64(mapping.identity.depth) / 2
+        // A slot can be found changed while the head is still only one window away: then one grain is lost.
+        let next = Int64(bitPattern: target &- cursor) > 0 ? target : cursor &+ 1
+        let lost = next &- cursor
+        mapping.lostWord(seat.id).pointee.wrappingAdd(lost, ordering: .relaxed)
+        advance(to: next)
+        return .lapped(lost: lost)
+    }
+
+    private mutating func advance(to sequence: UInt64) {
+        cursor = sequence
+        // SYNC room: partner of FrameRingWriter.hasRoom.
+        mapping.cursorWord(seat.id).pointee.store(sequence, ordering: .sequentiallyConsistent)
+    }
+
+    /// Sleeps until something is published or the state changes, or until `deadline` (absolute monotonic
+    /// nanoseconds, negative for none). For readers outside a lane.
+    public func wait(until deadline: Int64) {
+        let cursor = cursor
+        let mapping = mapping
+        mapping.sleep(id: seat.id, until: deadline) {
+            mapping.head != cursor || mapping.state > UInt32(PBR_STATE_ABSENT)
+        }
+    }
+
+    private static func first(_ start: ReaderStart, in mapping: RingMapping) -> UInt64 {
+        let head = mapping.head
+        let window = min(UInt64(mapping.identity.depth), head)
+        func scan(_ fits: (pbr_grain) -> Bool) -> UInt64? {
+            for sequence in (head &- window)..<head {
+                let slot = mapping.slotWord(sequence).pointee.load(ordering: .sequentiallyConsistent)
+                guard slot >> 16 == sequence & PBR_SEQUENCE_MASK else { continue }
+                let buffer = Int32(slot & 0xFFFF)
+                guard UInt32(buffer) < mapping.identity.buffer_count else { continue }
+                // Only a hint: the lease that follows validates.
+                if fits(mapping.metadata(of: buffer).load(as: pbr_grain.self)) { return sequence }
+            }
+            return nil
+        }
+        func oldest() -> UInt64 { scan { _ in true } ?? head }
+        switch start {
+        case .next: return head
+        case .newest, .newestKey: return window == 0 || oldest() == head ? head : head &- 1
+        case .oldest: return oldest()
+        case .sequence(let wanted):
+            let oldest = oldest()
+            if Int64(bitPattern: wanted &- oldest) < 0 { return oldest }
+            return Int64(bitPattern: wanted &- head) > 0 ? head : wanted
+        case .time(let time): return scan { $0.pts >= time } ?? head
+        }
+    }
+}

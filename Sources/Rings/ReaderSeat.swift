@@ -1,0 +1,189 @@
+// A reader's place in a ring: its entry in the table, its lock, its bit in every word. Also the sweep of dead readers.
+//
+// Order of joining: lock the id's byte, clean up what a dead predecessor left, then mark the entry live. Order of
+// leaving: clear the bits, free the entry, unlock. So an entry that is live and whose byte can be locked is a dead one's.
+import CLinux
+public import CRingLayout
+import Synchronization
+
+/// One reader's place. The reader and every lease that outlives it hold on to it; the place is freed with the last.
+///
+/// `@unchecked Sendable`: everything is set once in `init`; `records` is written there and only read afterwards.
+public final class ReaderSeat: @unchecked Sendable {
+    public let mapping: RingMapping
+    /// For each buffer what an opaque pointer of a lease leads to; made once, so that leasing allocates nothing.
+    private let records: UnsafeMutablePointer<LeaseRecord>
+    /// 0 to 61.
+    public let id: Int
+    public let leaseLimit: UInt32
+    public let isLossless: Bool
+
+    /// - Parameters:
+    ///   - leases: how many grains this reader may hold at once; a ring without room for them refuses.
+    ///   - isLossless: the writer waits for this reader. Only for readers in the writer's process.
+    ///   - cursor: the first sequence that the reader wants.
+    init(
+        joining mapping: RingMapping, leases: UInt32, isLossless: Bool, name: UnsafePointer<CChar>?, cursor: UInt64
+    ) throws(RingError) {
+        if mapping.identity.ring_type == UInt32(PBR_RING_FRAME) { try mapping.promise(leases) }
+        guard let id = mapping.claimReaderID() else {
+            mapping.takeBackPromise(leases)
+            throw .noReaderPlace
+        }
+        self.mapping = mapping
+        self.id = id
+        self.isLossless = isLossless
+        leaseLimit = leases
+        let buffers = Int(mapping.identity.buffer_count)
+        records = .allocate(capacity: buffers)
+        for buffer in 0..<buffers {
+            records.advanced(by: buffer).initialize(
+                to: LeaseRecord(seat: Unmanaged.passUnretained(self), buffer: Int32(buffer)))
+        }
+        mapping.readerField(id, 4).storeBytes(of: UInt32(bitPattern: getpid()), as: UInt32.self)
+        mapping.readerField(id, 8).storeBytes(of: leases, as: UInt32.self)
+        mapping.leasesWord(id).pointee.store(0, ordering: .relaxed)
+        mapping.cursorWord(id).pointee.store(cursor, ordering: .relaxed)
+        mapping.lostWord(id).pointee.store(0, ordering: .relaxed)
+        mapping.takenWord(id).pointee.store(0, ordering: .relaxed)
+        mapping.setReaderName(id, name)
+        let owner = isLossless ? UInt32(PBR_READER_LOSSLESS) : UInt32(PBR_READER_LIVE)
+        mapping.ownerWord(id).pointee.store(owner, ordering: .releasing)
+        if isLossless { mapping.losslessReaders.bitwiseOr(1 << UInt64(id), ordering: .sequentiallyConsistent) }
+    }
+
+    deinit {
+        mapping.losslessReaders.bitwiseAnd(~(1 << UInt64(id)), ordering: .sequentiallyConsistent)
+        mapping.clearReader(id)
+        _ = linux_unlock_byte(mapping.descriptor, Int64(PBR_LOCK_READER) + Int64(id))
+        mapping.localReaders.bitwiseAnd(~(1 << UInt64(id)), ordering: .sequentiallyConsistent)
+        records.deallocate()
+    }
+
+    func record(of buffer: Int32) -> UnsafeMutableRawPointer {
+        UnsafeMutableRawPointer(records.advanced(by: Int(buffer)))
+    }
+
+    /// Grains that this reader lost, read and holds.
+    public var lost: UInt64 { mapping.lostWord(id).pointee.load(ordering: .relaxed) }
+    public var taken: UInt64 { mapping.takenWord(id).pointee.load(ordering: .relaxed) }
+    public var leasesHeld: UInt32 { mapping.leasesWord(id).pointee.load(ordering: .relaxed) }
+    public var cursor: UInt64 { mapping.cursorWord(id).pointee.load(ordering: .relaxed) }
+
+    /// To be called after this lossless reader advanced: true when the writer waits for room and its lane is to be rung.
+    public func releasedAwaitedRoom() -> Bool { isLossless && mapping.takeWriterWaits() }
+}
+
+extension RingMapping {
+    @inline(__always) func ownerWord(_ id: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
+        readerField(id, 0).assumingMemoryBound(to: Atomic<UInt32>.self)
+    }
+    @inline(__always) func leasesWord(_ id: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
+        readerField(id, 12).assumingMemoryBound(to: Atomic<UInt32>.self)
+    }
+    @inline(__always) func cursorWord(_ id: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
+        readerField(id, 16).assumingMemoryBound(to: Atomic<UInt64>.self)
+    }
+    @inline(__always) func lostWord(_ id: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
+        readerField(id, 24).assumingMemoryBound(to: Atomic<UInt64>.self)
+    }
+    @inline(__always) func takenWord(_ id: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
+        readerField(id, 32).assumingMemoryBound(to: Atomic<UInt64>.self)
+    }
+
+    fileprivate func setReaderName(_ id: Int, _ name: UnsafePointer<CChar>?) {
+        let field = readerField(id, 40).assumingMemoryBound(to: CChar.self)
+        memset(field, 0, 48)
+        if let name { strncpy(field, name, 47) }
+    }
+
+    /// Takes `leases + 1` of the buffers that the ring has to promise.
+    fileprivate func promise(_ leases: UInt32) throws(RingError) {
+        let room = base.load(fromByteOffset: Int(PBR_AT_LEASES_ROOM), as: UInt32.self)
+        let word = word32(PBR_AT_LEASES_PROMISED)
+        var promised = word.pointee.load(ordering: .relaxed)
+        while true {
+            let (wanted, overflow) = promised.addingReportingOverflow(leases + 1)
+            guard !overflow, wanted <= room else {
+                throw .leasesDoNotFit(asked: leases, room: room > promised ? room - promised : 0)
+            }
+            let (done, found) = word.pointee.compareExchange(expected: promised, desired: wanted, ordering: .relaxed)
+            if done { return }
+            promised = found
+        }
+    }
+
+    fileprivate func takeBackPromise(_ leases: UInt32) {
+        guard identity.ring_type == UInt32(PBR_RING_FRAME) else { return }
+        word32(PBR_AT_LEASES_PROMISED).pointee.wrappingSubtract(leases + 1, ordering: .relaxed)
+    }
+
+    /// Finds a free id: one that nobody in this process uses, whose byte can be locked.
+    fileprivate func claimReaderID() -> Int? {
+        for id in 0..<Int(PBR_MAX_READERS) {
+            let bit = UInt64(1) << UInt64(id)
+            guard localReaders.bitwiseOr(bit, ordering: .sequentiallyConsistent).oldValue & bit == 0 else { continue }
+            if linux_lock_byte(descriptor, Int64(PBR_LOCK_READER) + Int64(id)) == 0 {
+                if ownerWord(id).pointee.load(ordering: .acquiring) != UInt32(PBR_READER_FREE) { clearReader(id) }
+                return id
+            }
+            localReaders.bitwiseAnd(~bit, ordering: .sequentiallyConsistent)
+        }
+        return nil
+    }
+
+    /// Clears everything that reader `id` left, and frees its entry. The caller holds the id's lock.
+    fileprivate func clearReader(_ id: Int) {
+        let bit = UInt64(1) << UInt64(id)
+        word64(PBR_AT_SLEEPERS).pointee.bitwiseAnd(~bit, ordering: .sequentiallyConsistent)
+        if identity.ring_type == UInt32(PBR_RING_FRAME) {
+            for buffer in 0..<Int32(identity.buffer_count) {
+                bufferWord(buffer).pointee.bitwiseAnd(~bit, ordering: .sequentiallyConsistent)
+            }
+            takeBackPromise(readerField(id, 8).load(as: UInt32.self))
+        }
+        ownerWord(id).pointee.store(UInt32(PBR_READER_FREE), ordering: .releasing)
+    }
+
+    /// Frees the places of readers that died (their locks are gone). Returns how many there were. Any thread; the
+    /// engine calls it once a second, an attach that finds no place calls it itself.
+    public func sweepDeadReaders() -> Int {
+        var swept = 0
+        for id in 0..<Int(PBR_MAX_READERS)
+        where ownerWord(id).pointee.load(ordering: .acquiring) != UInt32(PBR_READER_FREE) {
+            let bit = UInt64(1) << UInt64(id)
+            guard localReaders.bitwiseOr(bit, ordering: .sequentiallyConsistent).oldValue & bit == 0 else { continue }
+            if linux_lock_byte(descriptor, Int64(PBR_LOCK_READER) + Int64(id)) == 0 {
+                if ownerWord(id).pointee.load(ordering: .acquiring) != UInt32(PBR_READER_FREE) {
+                    clearReader(id)
+                    swept += 1
+                }
+                _ = linux_unlock_byte(descriptor, Int64(PBR_LOCK_READER) + Int64(id))
+            }
+            localReaders.bitwiseAnd(~bit, ordering: .sequentiallyConsistent)
+        }
+        return swept
+    }
+
+    /// What onlookers may know of a reader: nil for a free place.
+    public func reader(_ id: Int) -> pbr_reader? {
+        guard ownerWord(id).pointee.load(ordering: .acquiring) != UInt32(PBR_READER_FREE) else { return nil }
+        return readerField(id, 0).load(as: pbr_reader.self)
+    }
+}
+
+/// Where a new reader starts.
+public enum ReaderStart: Sendable {
+    /// At the next grain that will be published.
+    case next
+    /// At the newest grain in the window.
+    case newest
+    /// At the newest grain that a decoder can start from, else at the next one.
+    case newestKey
+    /// At the oldest grain that is still in the window.
+    case oldest
+    /// At this sequence, or as near as the window allows.
+    case sequence(UInt64)
+    /// At the first grain whose PTS is at or after this time (nanoseconds).
+    case time(Int64)
+}

@@ -1,0 +1,212 @@
+// One ring's memory in this process: the file, its mapping, and the words that everybody shares.
+//
+// Invariant: `identity` was checked once and copied; nothing that others may write decides where we look.
+// Lives as long as a writer, a reader or a lease of this process needs it. Any thread.
+import CLinux
+public import CRingLayout
+import Synchronization
+
+/// The mapping of one ring file, shared by the writer and all readers of this process.
+///
+/// `@unchecked Sendable`: the stored properties never change after `init`; what they point to is shared memory whose
+/// words are accessed atomically and whose payload is guarded by the ring protocol (claims, leases, validation).
+public final class RingMapping: @unchecked Sendable {
+    public let identity: pbr_identity
+    public let base: UnsafeMutableRawPointer
+    let descriptor: Int32
+    private let mappedSize: Int
+    /// Readers that sit in this process: their locks are on our own file description, so the sweep must pass them by.
+    let localReaders = Atomic<UInt64>(0)
+    /// Those of them for whom the writer waits.
+    let losslessReaders = Atomic<UInt64>(0)
+
+    /// Makes a ring under `path`: a temporary file beside it, reserved, initialised, faulted in, then renamed into
+    /// place, so that no half-made ring ever has the name. Takes the writer's lock.
+    public static func create(
+        path: UnsafePointer<CChar>, spec: RingSpec, extradata: UnsafeRawBufferPointer, group: UInt32? = nil
+    ) throws(RingError) -> RingMapping {
+        guard let identity = spec.identity, extradata.count <= Int(PBR_EXTRADATA_CAPACITY) else {
+            throw .notARing(.counts)
+        }
+        let temporary = TemporaryName(for: path)
+        let fd = temporary.withPointer { linux_open($0, O_RDWR | O_CREAT | O_EXCL, 0o660) }
+        guard fd >= 0 else { throw .system(.create, errno: -fd) }
+        var owned: Int32? = fd
+        defer {
+            if let owned {
+                temporary.withPointer { _ = unlink($0) }
+                close(owned)
+            }
+        }
+        // umask took bits from the mode that open was given.
+        guard fchmod(fd, 0o660) == 0 else { throw .system(.permissions, errno: linux_errno()) }
+        if let group, fchown(fd, uid_t.max, group) != 0 { throw .system(.permissions, errno: linux_errno()) }
+        let reserved = posix_fallocate(fd, 0, off_t(identity.file_size))
+        if reserved == ENOSPC { throw .noSpace(bytes: identity.file_size) }
+        guard reserved == 0 else { throw .system(.reserve, errno: reserved) }
+
+        let mapping = try RingMapping(descriptor: fd, identity: identity)
+        owned = nil
+        mapping.initialise(spec, extradata)
+        let locked = linux_lock_byte(fd, Int64(PBR_LOCK_WRITER))
+        guard locked == 0 else {
+            temporary.withPointer { _ = unlink($0) }
+            throw .system(.lock, errno: -locked)
+        }
+        guard temporary.withPointer({ rename($0, path) }) == 0 else {
+            let error = linux_errno()
+            temporary.withPointer { _ = unlink($0) }
+            throw .system(.rename, errno: error)
+        }
+        return mapping
+    }
+
+    /// Opens a ring that somebody else made. Its header is checked against the file's real size.
+    public static func open(path: UnsafePointer<CChar>) throws(RingError) -> RingMapping {
+        let fd = linux_open(path, O_RDWR | O_NOFOLLOW, 0)
+        guard fd >= 0 else { throw .system(.open, errno: -fd) }
+        var owned: Int32? = fd
+        defer { if let owned { close(owned) } }
+        var status = stat()
+        guard fstat(fd, &status) == 0 else { throw .system(.status, errno: linux_errno()) }
+        guard linux_is_regular(&status) == 1, status.st_size >= off_t(PBR_HEADER_SIZE) else { throw .notARing(.tooShort) }
+        var identity = pbr_identity()
+        let read = pread(fd, &identity, MemoryLayout<pbr_identity>.size, 0)
+        guard read == MemoryLayout<pbr_identity>.size else { throw .notARing(.tooShort) }
+        if identity.magic == PBR_MAGIC, identity.layout_major != UInt16(PBR_LAYOUT_MAJOR) {
+            throw .foreignLayout(major: identity.layout_major, minor: identity.layout_minor)
+        }
+        if let defect = identity.defect(fileSize: UInt64(status.st_size)) { throw .notARing(defect) }
+        let mapping = try RingMapping(descriptor: fd, identity: identity)
+        owned = nil
+        return mapping
+    }
+
+    /// Takes over `descriptor` when it succeeds. Faults every page in: the first touch of a 1080p frame costs 3 to
+    /// 10 ms, which no grain shall pay.
+    private init(descriptor: Int32, identity: pbr_identity) throws(RingError) {
+        let file = Int(identity.file_size)
+        let payload = Int(identity.payload_size)
+        let isTwice = identity.ring_type == UInt32(PBR_RING_PACKET)
+        mappedSize = file + (isTwice ? payload : 0)
+        guard let base = linux_map(nil, mappedSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) else {
+            throw .system(.map, errno: linux_errno())
+        }
+        let flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE
+        var mapped = linux_map(base, file, PROT_READ | PROT_WRITE, flags, descriptor, 0)
+        if mapped != nil, isTwice {
+            mapped = linux_map(
+                base + file, payload, PROT_READ | PROT_WRITE, flags, descriptor, Int64(identity.payload_offset))
+        }
+        guard mapped != nil else {
+            let error = linux_errno()
+            munmap(base, mappedSize)
+            throw .system(.map, errno: error)
+        }
+        self.base = base
+        self.descriptor = descriptor
+        self.identity = identity
+    }
+
+    private func initialise(_ spec: RingSpec, _ extradata: UnsafeRawBufferPointer) {
+        base.storeBytes(of: identity, toByteOffset: Int(PBR_AT_IDENTITY), as: pbr_identity.self)
+        base.storeBytes(of: spec.format, toByteOffset: Int(PBR_AT_FORMAT), as: pbr_format.self)
+        base.storeBytes(of: spec.leasesRoom, toByteOffset: Int(PBR_AT_LEASES_ROOM), as: UInt32.self)
+        if let source = extradata.baseAddress {
+            (base + Int(PBR_AT_EXTRADATA)).copyMemory(from: source, byteCount: extradata.count)
+        }
+        word64(PBR_AT_HEAD).pointee.store(spec.firstSequence, ordering: .relaxed)
+        word64(PBR_AT_OLDEST_VALID).pointee.store(spec.firstSequence, ordering: .relaxed)
+        word64(PBR_AT_WATERMARK).pointee.store(UInt64(bitPattern: Int64.min), ordering: .relaxed)
+        if identity.ring_type == UInt32(PBR_RING_FRAME) {
+            for slot in 0..<UInt64(identity.slot_count) {
+                slotWord(slot).pointee.store(PBR_SLOT_EMPTY, ordering: .relaxed)
+            }
+        }
+        // SYNC born: the release of rename(2) publishes all of this; whoever opens the name sees it.
+    }
+
+    deinit {
+        munmap(base, mappedSize)
+        close(descriptor)
+    }
+
+    /// The header's format as it was written when the ring was made.
+    public var format: pbr_format { base.load(fromByteOffset: Int(PBR_AT_FORMAT), as: pbr_format.self) }
+
+    /// The header's extradata: parameter sets, AudioSpecificConfig, OpusHead.
+    public var extradata: UnsafeRawBufferPointer {
+        let size = min(Int(format.coded.extradata_size), Int(PBR_EXTRADATA_CAPACITY))
+        return UnsafeRawBufferPointer(start: base + Int(PBR_AT_EXTRADATA), count: size)
+    }
+
+    /// Whether a process that holds the writer's lock lives.
+    public var isWriterAlive: Bool { linux_byte_is_locked(descriptor, Int64(PBR_LOCK_WRITER)) == 1 }
+
+    // MARK: Words
+
+    @inline(__always) func word64(_ offset: Int32) -> UnsafeMutablePointer<Atomic<UInt64>> {
+        word64(at: Int(offset))
+    }
+    @inline(__always) func word64(at offset: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
+        (base + offset).assumingMemoryBound(to: Atomic<UInt64>.self)
+    }
+    @inline(__always) func word32(_ offset: Int32) -> UnsafeMutablePointer<Atomic<UInt32>> {
+        (base + Int(offset)).assumingMemoryBound(to: Atomic<UInt32>.self)
+    }
+    @inline(__always) func slotWord(_ sequence: UInt64) -> UnsafeMutablePointer<Atomic<UInt64>> {
+        word64(at: Int(identity.slots_offset + (sequence & UInt64(identity.slot_count - 1)) * 8))
+    }
+    @inline(__always) func bufferWord(_ buffer: Int32) -> UnsafeMutablePointer<Atomic<UInt64>> {
+        word64(at: Int(identity.words_offset) + Int(buffer) * Int(PBR_LINE))
+    }
+    @inline(__always) func readerField(_ id: Int, _ offset: Int) -> UnsafeMutableRawPointer {
+        base + Int(PBR_AT_READERS) + id * Int(PBR_LINE) + offset
+    }
+
+    // MARK: What both ends and onlookers read
+
+    /// PBR_STATE_…; load it before `head`: the end is reached only when a cursor is at the head that was read after.
+    public var state: UInt32 { word32(PBR_AT_STATE).pointee.load(ordering: .acquiring) }
+    /// The sequence of the next grain.
+    public var head: UInt64 { word64(PBR_AT_HEAD).pointee.load(ordering: .sequentiallyConsistent) }
+    /// No earlier DTS will follow, nanoseconds; `Int64.min` unknown.
+    public var watermark: Int64 { Int64(bitPattern: word64(PBR_AT_WATERMARK).pointee.load(ordering: .acquiring)) }
+    /// Grains that the writer dropped because no buffer was free.
+    public var dropped: UInt64 { word64(PBR_AT_DROPPED).pointee.load(ordering: .relaxed) }
+    /// Grains that were copied in from elsewhere instead of being made in place.
+    public var copied: UInt64 { word64(PBR_AT_COPIED).pointee.load(ordering: .relaxed) }
+    /// Bytes of side data that did not fit.
+    public var sideDataLost: UInt64 { word64(PBR_AT_SIDE_DATA_LOST).pointee.load(ordering: .relaxed) }
+}
+
+/// A name beside `path` that no other process uses: `.PATH.PID.COUNTER` in the same folder.
+private struct TemporaryName {
+    private var bytes: [CChar] = []
+    private static let counter = Atomic<UInt32>(0)
+
+    init(for path: UnsafePointer<CChar>) {
+        let length = strlen(path)
+        var slash = length
+        while slash > 0, path[slash - 1] != 47 { slash -= 1 }
+        for i in 0..<slash { bytes.append(path[i]) }
+        bytes.append(46)
+        for i in slash..<length { bytes.append(path[i]) }
+        append(UInt32(bitPattern: getpid()))
+        append(Self.counter.wrappingAdd(1, ordering: .relaxed).newValue)
+        bytes.append(0)
+    }
+
+    private mutating func append(_ number: UInt32) {
+        bytes.append(46)
+        var divisor: UInt32 = 1_000_000_000
+        while divisor > 0 {
+            bytes.append(CChar(48 + number / divisor % 10))
+            divisor /= 10
+        }
+    }
+
+    func withPointer<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result {
+        bytes.withUnsafeBufferPointer { body($0.baseAddress!) }
+    }
+}

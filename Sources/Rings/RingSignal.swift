@@ -1,0 +1,69 @@
+// Waking and waiting across processes: one futex word that publishing counts up, and a mask of who sleeps on it.
+//
+// Publish: store head, count the wake word up, look at the mask. Sleep: set own bit, read the wake word, look at the
+// head, wait for the word to change. Both sides are sequentially consistent, so either the publisher sees the sleeper's
+// bit or the sleeper sees the new head. Nobody asleep costs no system call.
+import CLinux
+import CRingLayout
+import Synchronization
+
+extension RingMapping {
+    /// SYNC publish: partner of `sleep(id:until:unless:)`. Called by the writer's thread after it stored the head or
+    /// the state.
+    func wakeSleepers() {
+        let word = word32(PBR_AT_WAKE)
+        word.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)
+        if word64(PBR_AT_SLEEPERS).pointee.load(ordering: .sequentiallyConsistent) != 0 {
+            _ = linux_futex_wake(word, .max, 1)
+        }
+    }
+
+    /// SYNC publish: sleeps until woken, or until `deadline` (absolute monotonic nanoseconds). Returns at once when
+    /// `isReady` says so after the bit was set. Spurious returns happen: the caller looks again.
+    func sleep(id: Int, until deadline: Int64, unless isReady: () -> Bool) {
+        let bit = UInt64(1) << UInt64(id)
+        let sleepers = word64(PBR_AT_SLEEPERS)
+        sleepers.pointee.bitwiseOr(bit, ordering: .sequentiallyConsistent)
+        let seen = word32(PBR_AT_WAKE).pointee.load(ordering: .sequentiallyConsistent)
+        if !isReady() { _ = linux_futex_wait(word32(PBR_AT_WAKE), seen, deadline, 1) }
+        sleepers.pointee.bitwiseAnd(~bit, ordering: .sequentiallyConsistent)
+    }
+
+    /// Sets the ring's state behind the head that was stored before it, and wakes all.
+    func store(state: UInt32) {
+        // SYNC end: release after head; a reader that acquires this state sees the last head.
+        word32(PBR_AT_STATE).pointee.store(state, ordering: .sequentiallyConsistent)
+        wakeSleepers()
+    }
+
+    // MARK: The doorbell of lossless readers
+
+    /// The lowest cursor of the readers that the writer waits for, or nil without any.
+    func slowestLosslessCursor() -> UInt64? {
+        var mask = losslessReaders.load(ordering: .acquiring)
+        var slowest: UInt64?
+        while mask != 0 {
+            let id = mask.trailingZeroBitCount
+            mask &= mask - 1
+            let cursor = cursorWord(id).pointee.load(ordering: .sequentiallyConsistent)
+            if slowest.map({ Int64(bitPattern: cursor &- $0) < 0 }) ?? true { slowest = cursor }
+        }
+        return slowest
+    }
+
+    /// SYNC room: the writer announces that it waits; it must look at the cursors once more afterwards. Partner of
+    /// `ringDoorbellIfAwaited`.
+    func announceWriterWaits() {
+        word32(PBR_AT_WRITER_WAITS).pointee.store(1, ordering: .sequentiallyConsistent)
+    }
+
+    /// SYNC room: after a lossless cursor moved. True when the writer was waiting: then its lane must be rung.
+    func takeWriterWaits() -> Bool {
+        let word = word32(PBR_AT_WRITER_WAITS)
+        guard word.pointee.load(ordering: .sequentiallyConsistent) != 0,
+            word.pointee.exchange(0, ordering: .sequentiallyConsistent) != 0
+        else { return false }
+        word32(PBR_AT_DOORBELL).pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)
+        return true
+    }
+}
