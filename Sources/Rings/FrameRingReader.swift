@@ -17,7 +17,7 @@ public enum FrameRead: ~Copyable {
 }
 
 /// A grain that cannot be overwritten while this value lives. Dropping it ends the lease. Any thread may.
-public struct FrameLease: ~Copyable, Sendable {
+@frozen public struct FrameLease: ~Copyable, Sendable {
     public let grain: pbr_grain
     public let buffer: Int32
     /// Holds one reference to the seat, so that the place is not given away before the last lease has ended.
