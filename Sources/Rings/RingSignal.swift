@@ -67,3 +67,11 @@ extension RingMapping {
         return true
     }
 }
+
+extension RingMapping {
+    /// How many readers of this process the writer waits for.
+    public var losslessReaderCount: Int { losslessReaders.load(ordering: .sequentiallyConsistent).nonzeroBitCount }
+
+    /// Tells readers that nothing will follow. For the process that owned the writer, after the writer is gone.
+    public func endWithoutWriter() { store(state: UInt32(PBR_STATE_ENDED)) }
+}

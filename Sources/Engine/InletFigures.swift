@@ -1,0 +1,42 @@
+// What others may know of an inlet: how much it read and lost, how far it lags. Any thread.
+package import Rings
+package import Synchronization
+
+/// Figures of an inlet over all the rings that it has read.
+package final class InletFigures: Sendable {
+    private struct State: Sendable {
+        var seat: ReaderSeat?
+        var taken: UInt64 = 0
+        var lost: UInt64 = 0
+    }
+    private let state = Mutex(State())
+    /// Joins that a ring refused.
+    package let refusals = Atomic<UInt64>(0)
+
+    /// The reader has another seat, or none.
+    func install(_ seat: ReaderSeat?) {
+        // The old seat is let go of outside the lock.
+        let old = state.withLock { state in
+            if let old = state.seat {
+                state.taken += old.taken
+                state.lost += old.lost
+            }
+            defer { state.seat = seat }
+            return state.seat
+        }
+        _ = consume old
+    }
+
+    package struct Snapshot: Sendable {
+        package let taken: UInt64
+        package let lost: UInt64
+        package let lag: UInt64
+    }
+
+    package var snapshot: Snapshot {
+        let state = state.withLock { $0 }
+        let lag = state.seat.map { $0.mapping.head &- $0.cursor } ?? 0
+        return Snapshot(
+            taken: state.taken + (state.seat?.taken ?? 0), lost: state.lost + (state.seat?.lost ?? 0), lag: lag)
+    }
+}

@@ -1,0 +1,61 @@
+// What HTTP serves under /live: each HLS sink registers its path here and answers for it from memory.
+package import Synchronization
+
+/// Bytes in memory that many may read at once; never changed after they were made.
+package final class SharedBytes: Sendable {
+    package let bytes: [UInt8]
+    package init(_ bytes: [UInt8]) { self.bytes = bytes }
+}
+
+/// A file of a live stream.
+package struct LiveFile: Sendable {
+    package enum Caching: Sendable {
+        /// Changes: must be asked for again.
+        case noCache
+        /// Never changes under this name.
+        case immutable
+    }
+    package let content: SharedBytes
+    package let type: String
+    package let caching: Caching
+    package let entityTag: String
+
+    package init(content: SharedBytes, type: String, caching: Caching, entityTag: String) {
+        self.content = content
+        self.type = type
+        self.caching = caching
+        self.entityTag = entityTag
+    }
+}
+
+/// One live stream's files. Called on HTTP threads: must not wait.
+package protocol LiveFiles: AnyObject, Sendable {
+    /// The file at a path below the stream's own, as in `index.m3u8` or `video/1.m4s`.
+    func file(at path: Substring) -> LiveFile?
+}
+
+/// All live streams by path. Any thread.
+package final class LiveDirectory: Sendable {
+    private let streams = Mutex<[String: any LiveFiles]>([:])
+
+    package init() {}
+
+    /// Serves `stream` below `/live/<path>/`.
+    package func register(_ stream: any LiveFiles, at path: String) { streams.withLock { $0[path] = stream } }
+
+    /// Ends serving, unless another stream has taken the path meanwhile.
+    package func remove(_ stream: any LiveFiles, from path: String) {
+        streams.withLock { if $0[path] === stream { $0[path] = nil } }
+    }
+
+    /// The file at `path` below `/live/`; the longest registered prefix answers.
+    package func file(at path: String) -> LiveFile? {
+        var end = path.endIndex
+        while let slash = path[..<end].lastIndex(of: "/") {
+            let prefix = String(path[..<slash])
+            if let stream = streams.withLock({ $0[prefix] }) { return stream.file(at: path[path.index(after: slash)...]) }
+            end = slash
+        }
+        return nil
+    }
+}

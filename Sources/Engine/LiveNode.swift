@@ -1,0 +1,83 @@
+// One node of the running graph as the engine keeps it. Belongs to the engine's actor.
+import Graph
+import Media
+
+/// How a node fares; what `/v1/nodes` and `/health` call it.
+package enum NodeState: String, Sendable, CaseIterable {
+    case starting, running, restarting, failed, finished, stopping
+}
+
+/// A running node, its lane and its ports.
+final class LiveNode {
+    let id: String
+    var resolved: ResolvedNode
+    let lane: LaneLease
+    var runner: NodeRunner
+    /// By outlet name; kept over restarts, so that readers stay wired.
+    let ports: [String: OutletPort]
+    var state = NodeState.starting
+    var fault: NodeFault?
+    var startedAt: Int64
+    var restarts = 0
+    var supervision = Supervision()
+    var rates: [String: RateMeter] = [:]
+
+    init(_ resolved: ResolvedNode, lane: LaneLease, runner: NodeRunner, ports: [String: OutletPort], startedAt: Int64) {
+        id = resolved.id
+        self.resolved = resolved
+        self.lane = lane
+        self.runner = runner
+        self.ports = ports
+        self.startedAt = startedAt
+    }
+
+    var isSource: Bool { resolved.inlets.isEmpty }
+    var isSink: Bool { resolved.outlets.isEmpty }
+    /// Nothing more is to come from it.
+    var isOver: Bool { state == .finished || state == .failed }
+}
+
+/// Grains a second, from the head of a ring looked at once a second.
+struct RateMeter {
+    private var lastHead: UInt64 = 0
+    private var lastTime: Int64 = 0
+    private(set) var rate = 0.0
+
+    mutating func sample(head: UInt64, at now: Int64) {
+        defer { (lastHead, lastTime) = (head, now) }
+        guard lastTime > 0, now > lastTime, head >= lastHead else { return }
+        let current = Double(head - lastHead) * 1e9 / Double(now - lastTime)
+        rate = rate == 0 ? current : rate + (current - rate) * 0.5
+    }
+}
+
+/// The lanes of an engine, by name; a lane ends with the last node on it.
+final class LaneTable {
+    private var lanes: [String: (lane: Lane, users: Int)] = [:]
+    private let clock: any EngineClock
+
+    init(clock: any EngineClock) { self.clock = clock }
+
+    func lease(_ name: String) -> LaneLease {
+        let lane = lanes[name]?.lane ?? Lane(name: name, clock: clock)
+        lanes[name] = (lane, (lanes[name]?.users ?? 0) + 1)
+        return LaneLease(lane: lane, name: name)
+    }
+
+    func giveBack(_ lease: LaneLease) {
+        guard let entry = lanes[lease.name], entry.lane === lease.lane else { return }
+        if entry.users > 1 {
+            lanes[lease.name] = (entry.lane, entry.users - 1)
+        } else {
+            lanes[lease.name] = nil
+            entry.lane.stop()
+        }
+    }
+
+    var all: [Lane] { lanes.values.map(\.lane).sorted { $0.name < $1.name } }
+}
+
+struct LaneLease {
+    let lane: Lane
+    let name: String
+}

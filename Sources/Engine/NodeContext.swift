@@ -1,0 +1,96 @@
+// What a node is given of the engine: its name, its ports, its clock, its log, its counters. No way to anything else.
+package import AV
+package import Files
+package import Graph
+package import Media
+package import Synchronization
+
+/// What all nodes of an engine share.
+package struct EngineServices: Sendable {
+    package let timeline: Timeline
+    package let files: FileService
+    package let log: EngineLog
+    /// Where `live/`, `recordings/` and state lie.
+    package let dataFolder: String
+    /// Where rings lie: `/dev/shm/patchbay/<instance>`.
+    package let ringFolder: String
+    /// What HTTP serves under `/live`.
+    package let live: LiveDirectory
+    package let ringGroup: UInt32?
+
+    package init(
+        timeline: Timeline, files: FileService, log: EngineLog, dataFolder: String, ringFolder: String,
+        live: LiveDirectory, ringGroup: UInt32? = nil
+    ) {
+        self.timeline = timeline
+        self.files = files
+        self.log = log
+        self.dataFolder = dataFolder
+        self.ringFolder = ringFolder
+        self.live = live
+        self.ringGroup = ringGroup
+    }
+}
+
+/// One node's view of the engine. Its values may be read anywhere; inlets and outlets on the node's lane only.
+package final class NodeContext: Sendable {
+    package let id: String
+    package let lane: Lane
+    package let services: EngineServices
+    package let tracks: [TrackSelector]
+    /// The program (service) of a source that carries several, nil for the first.
+    package let program: ProgramSelector?
+    package let counters = NodeCounters()
+    let inlets: [Inlet]
+    let outlets: [Outlet]
+    private let interrupted = Atomic<Bool>(false)
+    private let details = Mutex<[String: JSON]>([:])
+
+    init(
+        id: String, lane: Lane, services: EngineServices, tracks: [TrackSelector], program: ProgramSelector?, inlets: [Inlet],
+        outlets: [Outlet]
+    ) {
+        self.id = id
+        self.lane = lane
+        self.services = services
+        self.tracks = tracks
+        self.program = program
+        self.inlets = inlets
+        self.outlets = outlets
+    }
+
+    package var timeline: Timeline { services.timeline }
+    package var now: Int64 { services.timeline.clock.monotonic }
+    package var executor: UnownedSerialExecutor { lane.asUnownedSerialExecutor() }
+
+    /// True when the engine wants the lane back: whatever blocks must return at once.
+    package var isInterrupted: Bool { interrupted.load(ordering: .sequentiallyConsistent) }
+    func interrupt(_ wanted: Bool) { interrupted.store(wanted, ordering: .sequentiallyConsistent) }
+
+    /// The inlet that is wired under this name, nil where the document wires none.
+    package func inlet(_ name: String) -> Inlet? { inlets.first { $0.id.name == name } }
+    /// All inlets of a name that takes many, in the document's order.
+    package func inlets(_ name: String) -> [Inlet] { inlets.filter { $0.id.name == name } }
+    package func inlet(_ id: InletAddress) -> Inlet? { inlets.first { $0.id == id } }
+    package func outlet(_ name: String) -> Outlet? { outlets.first { $0.name == name } }
+    package var allOutlets: [Outlet] { outlets }
+
+    /// What `/v1/nodes/ID` shows of this node beyond ports and counters: conversions, peers, track lists. Never on the
+    /// data path.
+    package func show(_ key: String, _ value: JSON) { details.withLock { $0[key] = value } }
+    package var shown: [String: JSON] { details.withLock { $0 } }
+
+    package func log(_ level: LogLevel, _ message: String) { services.log.record(level, node: id, message) }
+}
+
+/// What a node counts beside its ports. Written on its lane, read anywhere.
+package final class NodeCounters: Sendable {
+    /// Steps that took longer than the period of what they handle.
+    package let slowSteps = Atomic<UInt64>(0)
+    /// Grains that could not be decoded, encoded or muxed.
+    package let errors = Atomic<UInt64>(0)
+    /// Grains left out on purpose (before the first key frame, behind a hole).
+    package let skipped = Atomic<UInt64>(0)
+    /// Starts after a fault.
+    package let restarts = Atomic<UInt64>(0)
+}

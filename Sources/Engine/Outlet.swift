@@ -1,0 +1,256 @@
+// The writing end of an edge: declares a format (which makes the ring), hands out buffers, publishes. On its node's
+// lane only; claims of picture buffers come from any thread through the picture store.
+package import AV
+package import CRingLayout
+package import Media
+package import Rings
+
+/// A frame ring's buffers as decoders want them. Any thread.
+package final class RingPictureStore: PictureStore {
+    package let format: VideoFormat
+    let pool: FramePool
+
+    init(_ pool: FramePool, _ format: VideoFormat) {
+        self.pool = pool
+        self.format = format
+    }
+    package func claim() -> Int32? { pool.claim() }
+    package func address(of buffer: Int32) -> UnsafeMutableRawPointer { pool.address(of: buffer) }
+    package func release(_ buffer: Int32) { pool.release(buffer) }
+}
+
+/// A node's outlet.
+///
+/// `@unchecked Sendable`: handed to the node's actor once, at its making; every method checks that it is called on the
+/// node's lane (in debug builds) and nothing else touches the stored properties.
+package final class Outlet: @unchecked Sendable {
+    package let port: OutletPort
+    private let lane: Lane
+    private let clock: any EngineClock
+    private let path: String
+    private let group: UInt32?
+    private let stage: UInt64
+    private var frames: FrameRingWriter?
+    private var packets: PacketRingWriter?
+    private var generation: UInt32
+    private var nextSequence: UInt64 = 0
+    private var holds: UInt32 = 0
+    private var needsDiscontinuity = false
+    package private(set) var format: StreamFormat?
+    package private(set) var pictureStore: RingPictureStore?
+
+    init(_ port: OutletPort, lane: Lane, services: EngineServices) {
+        self.port = port
+        self.lane = lane
+        clock = services.timeline.clock
+        path = services.ringFolder + "/" + port.label.replacing("/", with: "~")
+        group = services.ringGroup
+        stage = stageHash(port.node)
+        generation = port.generation
+        if let old = port.mapping {
+            // A successor goes on where the node before it stopped.
+            nextSequence = old.head
+            needsDiscontinuity = true
+        }
+    }
+
+    package var name: String { port.name }
+
+    // MARK: Format
+
+    /// Declares what will flow, and makes the ring for it; an equal format changes nothing. The old ring is marked
+    /// superseded: readers drain it, then join the new one. Blocks for milliseconds while memory is faulted in.
+    /// - Parameter holds: buffers that the writer keeps after publishing (reference pictures, frame threads).
+    package func declare(_ format: StreamFormat, holds: Int = 0) throws(NodeFault) {
+        assert(lane.isCurrentThread)
+        precondition(format.type == port.type, "\(port.label): declared as \(port.type), given \(format.type)")
+        if self.format == format, self.holds >= UInt32(holds) { return }
+        self.holds = UInt32(holds)
+        try renew(format)
+    }
+
+    private func renew(_ format: StreamFormat) throws(NodeFault) {
+        nextSequence = frames?.nextSequence ?? packets?.nextSequence ?? nextSequence
+        let spec = ringSpec(format)
+        let made: Result<RingMapping, RingError>
+        var newFrames: FrameRingWriter?
+        var newPackets: PacketRingWriter?
+        do throws(RingError) {
+            if format.type.isRaw {
+                newFrames = try FrameRingWriter(creating: path, spec: spec, group: group)
+                made = newFrames.map { .success($0.mapping) } ?? .failure(.otherRingType)
+            } else {
+                newPackets = try makePacketRing(spec, format.coded?.extradata ?? [])
+                made = newPackets.map { .success($0.mapping) } ?? .failure(.otherRingType)
+            }
+        } catch { made = .failure(error) }
+        let mapping: RingMapping
+        do throws(RingError) { mapping = try made.get() } catch { throw ringFault(error, spec) }
+        setRingState(.superseded)
+        frames = newFrames
+        packets = newPackets
+        self.format = format
+        generation += 1
+        if case .rawVideo(let video) = format, let pool = frames?.pool {
+            pictureStore = RingPictureStore(pool, video)
+        }
+        port.install(mapping, format, generation: generation)
+    }
+
+    private func makePacketRing(_ spec: RingSpec, _ extradata: [UInt8]) throws(RingError) -> PacketRingWriter {
+        let made: Result<PacketRingWriterBox, RingError> = extradata.withUnsafeBytes { bytes in
+            do throws(RingError) {
+                return .success(
+                    PacketRingWriterBox(try PacketRingWriter(creating: path, spec: spec, extradata: bytes, group: group)))
+            } catch { return .failure(error) }
+        }
+        return try made.get().take()
+    }
+
+    private func ringSpec(_ format: StreamFormat) -> RingSpec {
+        var spec = RingDepth.spec(for: format, hold: port.hold, holds: holds, leasesRoom: port.leasesRoom)
+        spec.generation = generation + 1
+        spec.firstSequence = nextSequence
+        return spec
+    }
+
+    private func ringFault(_ error: RingError, _ spec: RingSpec) -> NodeFault {
+        switch error {
+        case .noSpace(let bytes):
+            NodeFault(
+                .noSpace,
+                "the ring \(port.label) needs \(bytes >> 20) MiB of shared memory, which \(path) has not left; "
+                    + "enlarge /dev/shm, shorten \"hold\", or remove nodes")
+        case .system(let operation, let errno):
+            NodeFault(.internalError, "the ring \(path) can't be made: \(operation) failed (\(systemMessage(errno)))")
+        default: NodeFault(.internalError, "the ring \(path) can't be made: \(error)")
+        }
+    }
+
+    // MARK: Room
+
+    /// Whether a grain may be published now. When not, the lane is rung once it may. Always true on live edges.
+    package var isReady: Bool {
+        if port.takeRenewal(), let format {
+            do throws(NodeFault) { try renew(format) } catch { port.refused.wrappingAdd(1, ordering: .relaxed) }
+        }
+        if let mapping = frames?.mapping ?? packets?.mapping, !port.losslessReadersJoined(mapping) { return false }
+        return frames?.hasRoom() ?? true
+    }
+
+    // MARK: Frames
+
+    /// A buffer to fill, or nil when none is free: then the grain is dropped, which is counted.
+    package func claim() -> FrameClaim? {
+        assert(lane.isCurrentThread)
+        return frames?.claim()
+    }
+
+    package func publish(_ claim: consuming FrameClaim, _ grain: Grain, sideData: UnsafeRawBufferPointer? = nil) {
+        let grain = stamped(grain)
+        frames?.publish(claim, grain, sideData: sideData)
+        port.ringReaders()
+    }
+
+    /// Publishes a buffer of the picture store that the decoder goes on holding.
+    package func publish(
+        held buffer: Int32, _ grain: Grain, sideData: UnsafeRawBufferPointer? = nil
+    ) -> Published {
+        let grain = stamped(grain)
+        let published = frames?.publish(held: buffer, grain, sideData: sideData) ?? .inUse
+        if case .done = published { port.ringReaders() }
+        return published
+    }
+
+    package func countCopy() { frames?.countCopy() }
+
+    // MARK: Packets
+
+    /// Copies one packet in. `.wait`: a lossless reader has not made room; try again after the lane was rung.
+    package func append(
+        _ grain: Grain, _ payload: UnsafeRawBufferPointer, sideData: UnsafeRawBufferPointer? = nil
+    ) -> Appended {
+        assert(lane.isCurrentThread)
+        guard packets != nil else { return .tooLarge }
+        let appended = packets!.append(stamped(grain), payload, sideData: sideData)
+        switch appended {
+        case .done:
+            if grain.dts != .min { packets!.set(watermark: grain.dts) }
+            needsDiscontinuity = false
+            port.ringReaders()
+        case .tooLarge: port.refused.wrappingAdd(1, ordering: .relaxed)
+        case .wait: break
+        }
+        return appended
+    }
+
+    /// Stamps the ledger and keeps the figures of this outlet.
+    private func stamped(_ grain: Grain) -> Grain {
+        var grain = grain
+        let now = clock.monotonic
+        if grain.origin != .min { port.age.record(nanoseconds: now - grain.origin) }
+        port.stage.record(nanoseconds: now - (grain.latestStamp ?? (grain.origin == .min ? now : grain.origin)))
+        grain.stamp(stage: stage, at: now)
+        if needsDiscontinuity {
+            grain.isDiscontinuity = true
+            if frames != nil { needsDiscontinuity = false }
+        }
+        if grain.pts != .min { port.newest.store(grain.pts, ordering: .relaxed) }
+        return grain
+    }
+
+    // MARK: State
+
+    /// `.noSignal`, `.absent`, `.ended`, `.removed`. A later publish makes the ring live again.
+    package func set(_ signal: Signal) {
+        assert(lane.isCurrentThread)
+        setRingState(signal)
+        port.set(signal)
+    }
+
+    private func setRingState(_ signal: Signal) {
+        frames?.set(state: signal.rawValue)
+        packets?.set(state: signal.rawValue)
+    }
+
+    /// The node is gone for good: readers are told, the name goes.
+    func remove() {
+        set(.removed)
+        frames?.unlink()
+        packets?.unlink()
+        letGo()
+    }
+
+    /// The node is gone, another will come: readers keep their mapping, which says "no signal".
+    func abandon() {
+        setRingState(.noSignal)
+        port.set(.noSignal)
+        letGo()
+    }
+
+    private func letGo() {
+        frames = nil
+        packets = nil
+        pictureStore = nil
+        format = nil
+    }
+}
+
+/// Carries a non-copyable writer through a `Result`.
+private final class PacketRingWriterBox {
+    private var writer: PacketRingWriter?
+    init(_ writer: consuming PacketRingWriter) { self.writer = consume writer }
+    func take() throws(RingError) -> PacketRingWriter {
+        guard let writer = writer.take() else { throw .otherRingType }
+        return writer
+    }
+}
+
+extension pbr_grain {
+    /// The newest stamp of the ledger, monotonic nanoseconds.
+    var latestStamp: Int64? {
+        guard ledger_count > 0 else { return nil }
+        let index = Int(min(ledger_count, UInt32(PBR_LEDGER_STAGES))) - 1
+        return withUnsafeBytes(of: ledger) { $0.loadUnaligned(fromByteOffset: 16 * index + 8, as: Int64.self) }
+    }
+}

@@ -1,0 +1,150 @@
+// The shared face of an outlet: which ring it writes now, who reads it, how it fares. Any thread.
+//
+// The outlet itself (the writing end) belongs to its node's lane. Wiring a consumer touches only what is here, so that
+// a node whose edges are not touched never notices a patch, even while it blocks.
+package import Media
+package import Rings
+package import Synchronization
+
+/// The condition of an outlet that has no ring, or whose ring has nothing new.
+package enum Signal: UInt32, Sendable, CaseIterable {
+    // Raw values are those of the ring layout (PBR_STATE_…).
+    case waiting = 0, live, noSignal, absent, superseded, ended, removed
+    package var name: String { String(describing: self) }
+}
+
+/// What others see of an outlet.
+///
+/// `@unchecked Sendable`: `bells` is set up once and holds atomics; all else is atomic or behind `Mutex`.
+package final class OutletPort: @unchecked Sendable {
+    /// The ring of one generation.
+    struct Ring {
+        let mapping: RingMapping
+        let format: StreamFormat
+        let generation: UInt32
+    }
+
+    package let node: String
+    package let name: String
+    package let type: MediaType
+    /// The window that the document asks for.
+    package let hold: MediaTime?
+    /// Age of grains when they were published, since their origin.
+    package let age = LatencyHistogram()
+    /// Time since the previous stage's stamp: what this node cost.
+    package let stage = LatencyHistogram()
+    /// Grains refused because they were too large for the ring.
+    package let refused = Atomic<UInt64>(0)
+    /// PTS of the newest grain, nanoseconds.
+    package let newest = Atomic<Int64>(.min)
+
+    private static let bellCount = 64
+    private let bells: UnsafeMutablePointer<Atomic<UInt>>
+    private let ring = Mutex<Ring?>(nil)
+    private let generationWord = Atomic<UInt32>(0)
+    private let signalWord = Atomic<UInt32>(Signal.waiting.rawValue)
+    private let lossless = Atomic<Int>(0)
+    private let leases = Atomic<Int>(0)
+    private let wantsRenewal = Atomic<Bool>(false)
+    /// The lane that writes; rung when a lossless reader makes room.
+    private let writer: Lane
+
+    package init(node: String, name: String, type: MediaType, hold: MediaTime?, lane: Lane) {
+        self.node = node
+        self.name = name
+        self.type = type
+        self.hold = hold
+        writer = lane
+        bells = .allocate(capacity: Self.bellCount)
+        for i in 0..<Self.bellCount { bells.advanced(by: i).initialize(to: Atomic(0)) }
+    }
+    deinit { bells.deallocate() }
+
+    /// `node.outlet`, as documents and ring files name it.
+    package var label: String { "\(node).\(name)" }
+
+    // MARK: The writer's side
+
+    /// A new generation has taken the name.
+    func install(_ mapping: RingMapping, _ format: StreamFormat, generation: UInt32) {
+        ring.withLock { $0 = Ring(mapping: mapping, format: format, generation: generation) }
+        generationWord.store(generation, ordering: .sequentiallyConsistent)
+        set(.waiting)
+    }
+
+    /// The node will not come back: whoever still reads is told that this was the end.
+    func endWithoutWriter() {
+        currentRing()?.mapping.endWithoutWriter()
+        set(.ended)
+    }
+
+    func isWritten(on lane: Lane) -> Bool { writer === lane }
+
+    /// For outlets without a ring; the ring's own state says it to those who read one.
+    func set(_ signal: Signal) {
+        signalWord.store(signal.rawValue, ordering: .sequentiallyConsistent)
+        ringReaders()
+    }
+
+    /// Rings every lane that reads this outlet; one system call for each that is parked.
+    func ringReaders() {
+        for i in 0..<Self.bellCount {
+            let bits = bells[i].load(ordering: .acquiring)
+            guard bits != 0, let pointer = UnsafeRawPointer(bitPattern: bits) else { continue }
+            Unmanaged<Doorbell>.fromOpaque(pointer)._withUnsafeGuaranteedRef { $0.ring() }
+        }
+    }
+
+    /// Whether every reader that must lose nothing has joined the ring of this generation.
+    func losslessReadersJoined(_ mapping: RingMapping) -> Bool {
+        let expected = lossless.load(ordering: .sequentiallyConsistent)
+        return expected == 0 || mapping.losslessReaderCount >= expected
+    }
+
+    /// Leases (+ 1 for each reader) that a new ring must have room for: those of the wired readers, and one tap.
+    var leasesRoom: UInt32 { UInt32(max(0, leases.load(ordering: .relaxed)) + 3) }
+
+    /// True once after a reader found no room: the writer renews the ring.
+    func takeRenewal() -> Bool {
+        wantsRenewal.load(ordering: .relaxed) && wantsRenewal.exchange(false, ordering: .sequentiallyConsistent)
+    }
+
+    // MARK: The readers' side
+
+    var generation: UInt32 { generationWord.load(ordering: .sequentiallyConsistent) }
+    package var signal: Signal { Signal(rawValue: signalWord.load(ordering: .sequentiallyConsistent)) ?? .waiting }
+    func currentRing() -> Ring? { ring.withLock { $0 } }
+    package var mapping: RingMapping? { currentRing()?.mapping }
+    package var format: StreamFormat? { currentRing()?.format }
+
+    /// A consumer is wired: its lane will be rung, and a lossless one be waited for.
+    func subscribe(_ doorbell: Doorbell, isLossless: Bool, leases wanted: Int) {
+        if isLossless { lossless.wrappingAdd(1, ordering: .sequentiallyConsistent) }
+        leases.wrappingAdd(wanted + 1, ordering: .relaxed)
+        let bits = UInt(bitPattern: Unmanaged.passUnretained(doorbell).toOpaque())
+        for i in 0..<Self.bellCount
+        where bells[i].compareExchange(expected: 0, desired: bits, ordering: .sequentiallyConsistent).exchanged {
+            return
+        }
+        preconditionFailure("\(label): more than \(Self.bellCount) edges from one outlet; validation refuses that")
+    }
+
+    func unsubscribe(_ doorbell: Doorbell, isLossless: Bool, leases wanted: Int) {
+        let bits = UInt(bitPattern: Unmanaged.passUnretained(doorbell).toOpaque())
+        for i in 0..<Self.bellCount
+        where bells[i].compareExchange(expected: bits, desired: 0, ordering: .sequentiallyConsistent).exchanged {
+            break
+        }
+        leases.wrappingSubtract(wanted + 1, ordering: .relaxed)
+        if isLossless { lossless.wrappingSubtract(1, ordering: .sequentiallyConsistent) }
+        writer.ring()
+    }
+
+    /// A reader made room, joined or left: the writer may go on.
+    func ringWriter() { writer.ring() }
+
+    func requestRenewal() {
+        wantsRenewal.store(true, ordering: .sequentiallyConsistent)
+        writer.ring()
+    }
+}
