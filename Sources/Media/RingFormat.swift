@@ -82,8 +82,12 @@ extension PictureFormat {
             sampleAspect: video.sample_aspect_num > 0 && video.sample_aspect_den > 0
                 ? Rational(video.sample_aspect_num, video.sample_aspect_den) : nil,
             fieldOrder: FieldOrder(rawValue: video.field_order) ?? .unknown)
-        (colour.primaries, colour.transfer, colour.matrix) = (video.primaries, video.transfer, video.matrix)
-        (colour.range, colour.chromaLocation) = (video.range, video.chroma_location)
+        // Code points of H.273 have 8 bits, ranges are 0…2, locations 0…6: anything else says nothing.
+        func known(_ code: UInt32) -> UInt32 { code <= 255 ? code : 2 }
+        (colour.primaries, colour.transfer) = (known(video.primaries), known(video.transfer))
+        colour.matrix = known(video.matrix)
+        colour.range = video.range <= 2 ? video.range : 0
+        colour.chromaLocation = video.chroma_location <= 6 ? video.chroma_location : 0
         if video.has_mastering_display == 1 {
             let p = video.display_primaries
             hdr.masteringDisplay = .init(
@@ -135,6 +139,7 @@ extension VideoFormat {
             let line = pixelFormat.lineSize(plane: plane, width: coded.width)
             let lines = pixelFormat.lineCount(plane: plane, height: coded.height)
             guard strides[plane] >= line, strides[plane] < 1 << 20, offsets[plane] < 1 << 40,
+                strides[plane] % 64 == 0, offsets[plane] % 64 == 0,
                 offsets[plane] + strides[plane] * (lines - 1) + line <= size
             else { throw .absurd("plane \(plane): stride \(strides[plane]), offset \(offsets[plane]), frame of \(size) bytes") }
         }
@@ -163,6 +168,9 @@ extension AudioFormat {
         guard let sampleFormat = SampleFormat(rawValue: name) else { throw .unknownSampleFormat(name) }
         guard (1...768_000).contains(audio.sample_rate) else { throw .absurd("sample rate \(audio.sample_rate)") }
         guard (1...64).contains(audio.channels) else { throw .absurd("\(audio.channels) channels") }
+        guard audio.layout_mask == 0 || audio.layout_mask.nonzeroBitCount == Int(audio.channels) else {
+            throw .absurd("channel mask \(audio.layout_mask) for \(audio.channels) channels")
+        }
         guard audio.block_samples <= 1 << 20 else { throw .absurd("blocks of \(audio.block_samples) samples") }
         self.init(
             sampleFormat: sampleFormat, sampleRate: Int(audio.sample_rate),
@@ -206,10 +214,18 @@ extension CodedFormat {
     }
 }
 
-/// Writes `text` as UTF-8 with a closing NUL, cut where the field ends.
+/// Writes `text` as UTF-8 with a closing NUL, cut before the character that doesn't fit.
 private func store<Field: BitwiseCopyable>(_ text: String, in field: inout Field) {
     withUnsafeMutableBytes(of: &field) { bytes in
-        for (i, byte) in text.utf8.prefix(bytes.count - 1).enumerated() { bytes[i] = byte }
+        var end = 0
+        for scalar in text.unicodeScalars {
+            let encoded = UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter
+            guard end + encoded.count < bytes.count else { return }
+            for byte in encoded {
+                bytes[end] = byte
+                end += 1
+            }
+        }
     }
 }
 

@@ -10,23 +10,35 @@ package struct PatternReader: Sendable {
         /// The burned number, nil where its check byte is wrong.
         package let number: UInt32?
         package let isFlash: Bool
+
+        package init(number: UInt32?, isFlash: Bool) {
+            self.number = number
+            self.isFlash = isFlash
+        }
     }
 
-    package let size: PictureSize
+    /// Of the pictures that are read, and of those that were painted.
+    package let size: PictureSize, painted: PictureSize
 
-    package init(size: PictureSize) { self.size = size }
+    /// - Parameter painted: where the pictures have been scaled since, the size that the pattern had.
+    package init(size: PictureSize, painted: PictureSize? = nil) {
+        self.size = size
+        self.painted = painted ?? size
+    }
 
     /// Reads one picture; both answers are negative for one that is too short to hold the luma plane.
     package func read(_ picture: Span<UInt8>) -> Picture {
         guard picture.count >= size.width * size.height else { return Picture(number: nil, isFlash: false) }
-        let width = size.width
-        let number = FrameNumber.read(width: width) { x, y in Int(picture[y * width + x]) }
+        let number = FrameNumber.read(width: painted.width) { x, y in
+            Int(picture[y * size.height / painted.height * size.width + x * size.width / painted.width])
+        }
         return Picture(number: number, isFlash: isFlash(picture))
     }
 
     /// A flash is white all over, below the frame number: 24 x 24 points, at most one in 16 darker than luma 200.
     private func isFlash(_ picture: Span<UInt8>) -> Bool {
-        let top = min(FrameNumber.side(width: size.width) + 4, size.height - 1)
+        let row = FrameNumber.side(width: painted.width) * size.height / painted.height
+        let top = min(row + 4, size.height - 1)
         var dark = 0
         for row in 0..<24 {
             let y = top + (size.height - top) * row / 24
