@@ -41,7 +41,7 @@ import Testing
     }
 
     @Test(arguments: rates) func periodsComeBackAfterYears(rate: FrameRate) {
-        for index: Int64 in [0, 1, 2, 1001, 86_400 * 50, 10_000_000_000 / Int64(rate.denominator)] {
+        for index: Int64 in [0, 1, 2, 1001, 86_400 * 50, 1_000_000_000] {
             #expect(rate.nearestPeriod(at: rate.time(ofPeriod: index)) == index)
         }
     }
@@ -74,12 +74,12 @@ import Testing
 
 @Suite struct TimecodeTests {
     /// SMPTE ST 12-1: labels ;00 and ;01 are left out each minute but every tenth.
-    @Test(arguments: [
+    static let labels: [(Int64, String)] = [
         (0, "00:00:00;00"), (1799, "00:00:59;29"), (1800, "00:01:00;02"), (3597, "00:01:59;29"),
-        (3598, "00:02:00;02"), (17981, "00:09:59;29"), (17982, "00:10:00;00"), (17982 * 6, "01:00:00;00"),
-        (17982 * 144, "00:00:00;00"), (17982 * 144 - 1, "23:59:59;29"), (-1, "23:59:59;29"),
-    ])
-    func dropFrame(frame: Int64, label: String) {
+        (3598, "00:02:00;02"), (17981, "00:09:59;29"), (17982, "00:10:00;00"), (107_892, "01:00:00;00"),
+        (2_589_408, "00:00:00;00"), (2_589_407, "23:59:59;29"), (-1, "23:59:59;29"),
+    ]
+    @Test(arguments: labels) func dropFrame(frame: Int64, label: String) {
         #expect(Timecode(frame: frame, rate: Rational(30000, 1001)).description == label)
     }
 
