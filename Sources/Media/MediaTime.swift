@@ -6,7 +6,9 @@ public struct MediaTime: Hashable, Comparable, Sendable, AdditiveArithmetic {
 
     @inlinable public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
-    @inlinable public static func milliseconds(_ value: Int64) -> MediaTime { MediaTime(nanoseconds: value * 1_000_000) }
+    @inlinable public static func milliseconds(_ value: Int64) -> MediaTime {
+        MediaTime(nanoseconds: value * 1_000_000)
+    }
     @inlinable public static func seconds(_ value: Int64) -> MediaTime { MediaTime(nanoseconds: value * 1_000_000_000) }
     public static let zero = MediaTime(nanoseconds: 0)
 

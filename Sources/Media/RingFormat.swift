@@ -52,7 +52,9 @@ extension PictureFormat {
         (video.width, video.height) = (UInt32(size.width), UInt32(size.height))
         (video.coded_width, video.coded_height) = (video.width, video.height)
         (video.rate_num, video.rate_den) = (rate?.numerator ?? 0, rate?.denominator ?? 1)
-        (video.sample_aspect_num, video.sample_aspect_den) = (sampleAspect?.numerator ?? 0, sampleAspect?.denominator ?? 1)
+        (video.sample_aspect_num, video.sample_aspect_den) = (
+            sampleAspect?.numerator ?? 0, sampleAspect?.denominator ?? 1
+        )
         video.field_order = fieldOrder.rawValue
         (video.primaries, video.transfer, video.matrix) = (colour.primaries, colour.transfer, colour.matrix)
         (video.range, video.chroma_location) = (colour.range, colour.chromaLocation)
@@ -75,7 +77,9 @@ extension PictureFormat {
         guard (1...16384).contains(video.width), (1...16384).contains(video.height) else {
             throw .absurd("picture size \(video.width)x\(video.height)")
         }
-        guard video.rate_num >= 0, video.rate_den > 0 else { throw .absurd("frame rate \(video.rate_num)/\(video.rate_den)") }
+        guard video.rate_num >= 0, video.rate_den > 0 else {
+            throw .absurd("frame rate \(video.rate_num)/\(video.rate_den)")
+        }
         self.init(
             size: PictureSize(width: Int(video.width), height: Int(video.height)),
             rate: video.rate_num > 0 ? Rational(video.rate_num, video.rate_den) : nil,
@@ -133,7 +137,9 @@ extension VideoFormat {
             throw .absurd("\(video.plane_count) planes for \(name)")
         }
         let strides = withUnsafeBytes(of: video.stride) { $0.bindMemory(to: UInt32.self).map(Int.init) }
-        let offsets = withUnsafeBytes(of: video.plane_offset) { $0.bindMemory(to: UInt64.self).map { Int(clamping: $0) } }
+        let offsets = withUnsafeBytes(of: video.plane_offset) {
+            $0.bindMemory(to: UInt64.self).map { Int(clamping: $0) }
+        }
         let size = Int(clamping: video.frame_size)
         for plane in 0..<pixelFormat.planeCount {
             let line = pixelFormat.lineSize(plane: plane, width: coded.width)
@@ -141,7 +147,10 @@ extension VideoFormat {
             guard strides[plane] >= line, strides[plane] < 1 << 20, offsets[plane] < 1 << 40,
                 strides[plane] % 64 == 0, offsets[plane] % 64 == 0,
                 offsets[plane] + strides[plane] * (lines - 1) + line <= size
-            else { throw .absurd("plane \(plane): stride \(strides[plane]), offset \(offsets[plane]), frame of \(size) bytes") }
+            else {
+                throw .absurd(
+                    "plane \(plane): stride \(strides[plane]), offset \(offsets[plane]), frame of \(size) bytes")
+            }
         }
         self.init(
             picture: picture, pixelFormat: pixelFormat, codedSize: coded,

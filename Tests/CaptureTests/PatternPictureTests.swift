@@ -100,10 +100,20 @@ func packed(_ picture: [UInt8], _ format: VideoFormat) -> [UInt8] {
     /// Code values of the bars against those that the standards' own tables give (BT.709 and BT.601, 8 bit).
     @Test func barsHaveTheirCodeValues() throws {
         let tables: [(String, [[Int]])] = [
-            ("1280x720", [[235, 128, 128], [168, 44, 136], [145, 147, 44], [133, 63, 52], [63, 193, 204],
-                [51, 109, 212], [28, 212, 120], [16, 128, 128]]),
-            ("720x576", [[235, 128, 128], [162, 44, 142], [131, 156, 44], [112, 72, 58], [84, 184, 198],
-                [65, 100, 212], [35, 212, 114], [16, 128, 128]]),
+            (
+                "1280x720",
+                [
+                    [235, 128, 128], [168, 44, 136], [145, 147, 44], [133, 63, 52], [63, 193, 204],
+                    [51, 109, 212], [28, 212, 120], [16, 128, 128],
+                ]
+            ),
+            (
+                "720x576",
+                [
+                    [235, 128, 128], [162, 44, 142], [131, 156, 44], [112, 72, 58], [84, 184, 198],
+                    [65, 100, 212], [35, 212, 114], [16, 128, 128],
+                ]
+            ),
         ]
         for (size, table) in tables {
             let format = try videoFormat(size)
@@ -116,7 +126,8 @@ func packed(_ picture: [UInt8], _ format: VideoFormat) -> [UInt8] {
         }
     }
 
-    @Test(arguments: ["50", "30000/1001", "24000/1001", "1/2", "7", "120"]) func flashesOnceASecond(rate: String) throws {
+    @Test(arguments: ["50", "30000/1001", "24000/1001", "1/2", "7", "120"]) func flashesOnceASecond(rate: String) throws
+    {
         let rate = try #require(Rational(rate: rate))
         let flashes = FlashSchedule(rate: rate)
         var last: Int64 = 0
@@ -176,8 +187,11 @@ func packed(_ picture: [UInt8], _ format: VideoFormat) -> [UInt8] {
         let painter = try PatternPainter(format, label: "camera")
         let raw = (0..<75).flatMap { packed(painter.picture($0), format) }
         let coded = try ffmpeg(
-            ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", size, "-r", "50", "-i", "IN", "-c:v", "libx264", "-preset",
-                "veryfast", "-b:v", "1M", "-maxrate", "1M", "-bufsize", "1M", "-f", "matroska", "OUT"], input: raw)
+            [
+                "-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", size, "-r", "50", "-i", "IN", "-c:v", "libx264",
+                "-preset",
+                "veryfast", "-b:v", "1M", "-maxrate", "1M", "-bufsize", "1M", "-f", "matroska", "OUT",
+            ], input: raw)
         for scale in [1, 2] {
             let half = PictureSize(width: format.picture.size.width / scale, height: format.picture.size.height / scale)
             let decoded = try ffmpeg(
@@ -204,7 +218,8 @@ func packed(_ picture: [UInt8], _ format: VideoFormat) -> [UInt8] {
     }
 
     @Test func oddLabelsAndFramesAreTaken() throws {
-        let painter = try PatternPainter(try videoFormat("162x91", rate: "120"), label: String(repeating: "é%~ ", count: 99))
+        let painter = try PatternPainter(
+            try videoFormat("162x91", rate: "120"), label: String(repeating: "é%~ ", count: 99))
         for frame: Int64 in [-1, .max, .min + 1] { _ = painter.picture(frame) }
     }
 }

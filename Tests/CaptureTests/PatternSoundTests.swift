@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct PatternSoundTests {
     static func generator(
-        _ sample: SampleFormat = .fltp, rate: Int = 48_000, layout: ChannelLayout = .stereo, frames: FrameRate = Rational(50, 1),
+        _ sample: SampleFormat = .fltp, rate: Int = 48_000, layout: ChannelLayout = .stereo,
+        frames: FrameRate = Rational(50, 1),
         block: Int = 1024
     ) -> ToneGenerator {
         ToneGenerator(
@@ -30,7 +31,8 @@ import Testing
                 switch format.sampleFormat {
                 case .u8, .u8p: return (Double(memory[place]) - 128) / 127
                 case .s16, .s16p: return Double(memory.loadUnaligned(fromByteOffset: place, as: Int16.self)) / 32767
-                case .s32, .s32p: return Double(memory.loadUnaligned(fromByteOffset: place, as: Int32.self)) / 2_147_483_647
+                case .s32, .s32p:
+                    return Double(memory.loadUnaligned(fromByteOffset: place, as: Int32.self)) / 2_147_483_647
                 case .flt, .fltp: return Double(memory.loadUnaligned(fromByteOffset: place, as: Float.self))
                 case .dbl, .dblp: return memory.loadUnaligned(fromByteOffset: place, as: Double.self)
                 }
@@ -48,7 +50,8 @@ import Testing
             let step = tested.format.sampleFormat.sampleSize == 1 ? 1.0 / 127 : 1.0 / 32767
             for channel in 0..<layout.channels {
                 let pairs = zip(
-                    Self.channel(channel, bytes, tested.format, 4000), Self.channel(channel, expected, reference.format, 4000))
+                    Self.channel(channel, bytes, tested.format, 4000),
+                    Self.channel(channel, expected, reference.format, 4000))
                 #expect(pairs.allSatisfy { abs($0 - $1) <= step }, "\(sample) \(layout) \(channel)")
             }
         }
@@ -62,7 +65,9 @@ import Testing
             var at = 0
             for count in [1, 2, 3, 1024, 7, 960, 1001] {
                 for _ in 0..<20 {
-                    #expect(Array(Self.block(part, start + Int64(at), count)[..<(count * 4)]) == Array(bytes[(at * 4)..<((at + count) * 4)]))
+                    #expect(
+                        Array(Self.block(part, start + Int64(at), count)[..<(count * 4)])
+                            == Array(bytes[(at * 4)..<((at + count) * 4)]))
                     at += count
                 }
             }
@@ -89,7 +94,8 @@ import Testing
         }
         // The phase by the real-valued formula, near the end of the period, where rounding has added up.
         let m = 479_999.0
-        let exact = (100 * m / 48_000 + 3900 / (10 * 48_000 * 48_000) * m * (m - 1) / 2).truncatingRemainder(dividingBy: 1)
+        let exact = (100 * m / 48_000 + 3900 / (10 * 48_000 * 48_000) * m * (m - 1) / 2).truncatingRemainder(
+            dividingBy: 1)
         #expect(abs(Double(generator.phase(ofSample: 479_999, channel: 0)) / 0x1p64 - exact) < 1e-6)
         #expect(generator.phase(ofSample: 480_000, channel: 0) == 0)
     }
@@ -115,7 +121,10 @@ import Testing
         let generator = Self.generator(.s16, block: 48_000 * 5)
         let bytes = Self.block(generator, 0, 48_000 * 5)
         let coded = try ffmpeg(
-            ["-f", "s16le", "-ar", "48000", "-ac", "2", "-i", "IN", "-c:a", codec, "-b:a", "128k", "-f", "matroska", "OUT"],
+            [
+                "-f", "s16le", "-ar", "48000", "-ac", "2", "-i", "IN", "-c:a", codec, "-b:a", "128k", "-f", "matroska",
+                "OUT",
+            ],
             input: Array(bytes[..<(48_000 * 5 * 4)]))
         let decoded = try ffmpeg(["-i", "IN", "-f", "s16le", "-map_channel", "0.0.0", "OUT"], input: coded)
         let onsets = PatternReader.beeps(decoded.samples(of: Int16.self).span, sampleRate: 48_000)

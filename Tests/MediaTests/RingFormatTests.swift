@@ -114,7 +114,9 @@ import Testing
                 let line = video.pixelFormat.lineSize(plane: plane, width: video.codedSize.width)
                 let lines = video.pixelFormat.lineCount(plane: plane, height: video.codedSize.height)
                 let end = video.planes.offsets[plane] + video.planes.strides[plane] * (lines - 1) + line
-                if end > video.planes.size || video.planes.offsets[plane] < 0 { Issue.record("\(video): plane \(plane)") }
+                if end > video.planes.size || video.planes.offsets[plane] < 0 {
+                    Issue.record("\(video): plane \(plane)")
+                }
             }
         case .rawAudio(let audio):
             if audio.planeCount > 64 || audio.bufferSize > 1 << 30 { Issue.record("\(audio)") }

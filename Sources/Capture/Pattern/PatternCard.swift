@@ -53,7 +53,7 @@ struct PatternCard: Sendable {
 
     /// Paints everything that doesn't move.
     func paintBackground(
-        _ label: String, _ description: String, colours: PatternColours, on canvas: PatternCanvas,
+        _ label: String, _ description: [String], colours: PatternColours, on canvas: PatternCanvas,
         in memory: UnsafeMutableRawPointer
     ) {
         let all = 0..<width
@@ -85,9 +85,17 @@ struct PatternCard: Sendable {
         }
     }
 
+    /// The format in words: size and scan, frame rate to two decimals.
+    static func words(_ size: PictureSize, isInterlaced: Bool, _ rate: FrameRate) -> [String] {
+        let hundredths = (Int(rate.numerator) * 100 + Int(rate.denominator) / 2) / Int(rate.denominator)
+        let (whole, rest) = hundredths.quotientAndRemainder(dividingBy: 100)
+        let decimals = rest == 0 ? "" : rest < 10 ? ".0\(rest)" : ".\(rest)"
+        return ["\(size.width)X\(size.height)\(isInterlaced ? "I" : "P")", "\(whole)\(decimals)"]
+    }
+
     /// The label to the left of the timecode and the format to its right, cut to the room there is.
     private func paintText(
-        _ label: String, _ description: String, _ colours: PatternColours, _ canvas: PatternCanvas,
+        _ label: String, _ description: [String], _ colours: PatternColours, _ canvas: PatternCanvas,
         _ memory: UnsafeMutableRawPointer
     ) {
         let margin = 4 * labelScale
@@ -101,7 +109,10 @@ struct PatternCard: Sendable {
             }
         }
         draw(label.utf8.prefix(room), from: margin)
-        let right = Array(description.utf8.prefix(room))
-        draw(right, from: width - margin - PatternFont.width(characters: right.count, scale: labelScale))
+        // Half a number would mislead: only whole words of the format, as many as fit.
+        var right = description[...]
+        while right.joined(separator: " ").utf8.count > room, right.popLast() != nil {}
+        let words = Array(right.joined(separator: " ").utf8)
+        draw(words, from: width - margin - PatternFont.width(characters: words.count, scale: labelScale))
     }
 }

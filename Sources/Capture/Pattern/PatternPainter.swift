@@ -63,8 +63,8 @@ package struct PatternPainter: ~Copyable {
         let whole = format.codedSize
         PatternCanvas(format, size: whole)
             .fill(PatternArea(x: 0..<whole.width, y: 0..<whole.height), black, in: memory)
-        let description = "\(picture.size.width)X\(picture.size.height)\(isInterlaced ? "I" : "P") \(rate)"
-        card.paintBackground(label, description, colours: colours, on: canvas, in: memory)
+        let words = PatternCard.words(picture.size, isInterlaced: isInterlaced, rate)
+        card.paintBackground(label, words, colours: colours, on: canvas, in: memory)
     }
 
     deinit { background.deallocate() }

@@ -62,7 +62,11 @@ package struct ToneGenerator: Sendable {
         }
     }
 
-    private enum Part { case silence, beep(since: Int64), sweep }
+    private enum Part {
+        case silence
+        case beep(since: Int64)
+        case sweep
+    }
 
     /// What sounds at `sample`, and the first sample at which something else may.
     private func part(at sample: Int64) -> (Part, end: Int64) {
