@@ -57,6 +57,10 @@ let package = Package(
             name: "patchbay",
             dependencies: ["API", "Capture", "Codecs", "Routing", "HLS", "Recording", "Engine"],
             swiftSettings: strict),
+
+        // Tests mirror Sources.
+        .testTarget(name: "MediaTests", dependencies: ["Media", "CRingLayout"], swiftSettings: strict),
+        .testTarget(name: "CaptureTests", dependencies: ["Capture", "Media"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -18,9 +18,11 @@ public enum FrameNumber {
     }
 
     /// Reads the number back from an 8-bit luma plane, or nil where the check byte says that none is there.
-    /// `luma(x, y)` gives the sample at a pixel; the middle four of each square are averaged.
+    /// `luma(x, y)` gives the sample at a pixel; the middle four of each square are averaged. A picture too narrow to
+    /// hold the row has no number.
     public static func read(width: Int, luma: (_ x: Int, _ y: Int) -> Int) -> UInt32? {
         let side = side(width: width)
+        guard width >= squares * side else { return nil }
         var bits: UInt64 = 0
         for square in 0..<squares {
             let x = square * side + side / 2

@@ -6,7 +6,9 @@ public struct MediaTime: Hashable, Comparable, Sendable, AdditiveArithmetic {
 
     @inlinable public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
-    @inlinable public static func milliseconds(_ value: Int64) -> MediaTime { MediaTime(nanoseconds: value * 1_000_000) }
+    @inlinable public static func milliseconds(_ value: Int64) -> MediaTime {
+        MediaTime(nanoseconds: value * 1_000_000)
+    }
     @inlinable public static func seconds(_ value: Int64) -> MediaTime { MediaTime(nanoseconds: value * 1_000_000_000) }
     public static let zero = MediaTime(nanoseconds: 0)
 
@@ -35,14 +37,15 @@ public struct MediaTime: Hashable, Comparable, Sendable, AdditiveArithmetic {
 
     /// value × multiplier ÷ divisor in 128 bits, rounded half away from zero, saturating.
     private static func scale(_ value: Int64, by multiplier: Int64, over divisor: Int64) -> Int64 {
+        let isNegative = (value < 0) != ((multiplier < 0) != (divisor < 0))
         let product = value.magnitude.multipliedFullWidth(by: multiplier.magnitude)
         let half = divisor.magnitude / 2
         let (low, carry) = product.low.addingReportingOverflow(half)
         let high = product.high + (carry ? 1 : 0)
-        guard high < divisor.magnitude else { return value < 0 ? .min + 1 : .max }
+        guard high < divisor.magnitude else { return isNegative ? .min + 1 : .max }
         let quotient = divisor.magnitude.dividingFullWidth((high, low)).quotient
-        guard quotient <= UInt64(Int64.max) else { return value < 0 ? .min + 1 : .max }
-        return value < 0 ? -Int64(quotient) : Int64(quotient)
+        guard quotient <= UInt64(Int64.max) else { return isNegative ? .min + 1 : .max }
+        return isNegative ? -Int64(quotient) : Int64(quotient)
     }
 }
 

@@ -46,10 +46,12 @@ public struct PixelFormat: Hashable, Sendable, CustomStringConvertible {
 
     /// Bytes of one line of `plane` in a picture `width` pixels wide, without padding.
     public func lineSize(plane: Int, width: Int) -> Int {
-        let samples = isChroma(plane: plane) ? (width + (1 << chromaShiftX) - 1) >> chromaShiftX : width
-        let step = components.filter { $0.plane == plane }.map(\.step).min() ?? wordSize
-        // Packed 4:2:2 keeps two pixels in four bytes: its luma step is the pixel pitch.
-        return samples * step
+        let pairs = (width + (1 << chromaShiftX) - 1) >> chromaShiftX
+        let steps = components.lazy.filter { $0.plane == plane }.map(\.step)
+        if isChroma(plane: plane) { return pairs * (steps.min() ?? wordSize) }
+        // Packed 4:2:2 keeps two pixels in four bytes, the step of its chroma: an odd width takes a whole pair more.
+        let isPackedPairs = planeCount == 1 && chromaShiftX == 1
+        return isPackedPairs ? pairs * (steps.max() ?? wordSize) : width * (steps.min() ?? wordSize)
     }
 
     /// Lines of `plane` in a picture `height` pixels high.

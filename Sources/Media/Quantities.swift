@@ -48,6 +48,7 @@ public struct BitRate: Hashable, Sendable, CustomStringConvertible {
         let digits = scale == nil ? text[...] : text.dropLast()
         guard let value = Double(digits), value > 0, value * (scale?.1 ?? 1) <= 1e12 else { return nil }
         bitsPerSecond = Int64((value * (scale?.1 ?? 1)).rounded())
+        guard bitsPerSecond > 0 else { return nil }
     }
 
     public var description: String {

@@ -5,15 +5,16 @@ public struct Rational: Hashable, Sendable {
     public let numerator: Int32
     public let denominator: Int32
 
+    /// What has no 32-bit form with a positive denominator (-2³¹ in one place or both) saturates.
     /// - Precondition: `denominator` is not 0.
     public init(_ numerator: Int32, _ denominator: Int32) {
         precondition(denominator != 0, "a fraction with denominator 0")
         var (a, b) = (numerator.magnitude, denominator.magnitude)
         while b != 0 { (a, b) = (b, a % b) }
-        let sign: Int32 = denominator < 0 ? -1 : 1
-        let divisor = Int32(exactly: max(a, 1)) ?? 1
-        self.numerator = sign * (numerator / divisor)
-        self.denominator = sign * (denominator / divisor)
+        // In 64 bits: neither the negation nor the quotient of -2³¹ fits in 32.
+        let divisor = denominator < 0 ? -Int64(a) : Int64(a)
+        self.numerator = Int32(clamping: Int64(numerator) / divisor)
+        self.denominator = Int32(clamping: Int64(denominator) / divisor)
     }
 
     public var isPositive: Bool { numerator > 0 }
@@ -21,7 +22,7 @@ public struct Rational: Hashable, Sendable {
     public var inverse: Rational { Rational(denominator, numerator) }
 }
 
-/// Frames a second. Written `"50"`, `"30000/1001"` or `"29.97"`.
+/// Frames a second, above 0 and below 10 000. Written `"50"`, `"30000/1001"` or `"29.97"`.
 public typealias FrameRate = Rational
 
 extension Rational {
@@ -44,14 +45,15 @@ extension Rational {
     public init?(rate text: some StringProtocol) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         if parts.count == 2 {
-            guard let numerator = Int32(parts[0]), let denominator = Int32(parts[1]), numerator > 0, denominator > 0
+            guard let numerator = Int32(parts[0]), let denominator = Int32(parts[1]), numerator > 0, denominator > 0,
+                Int64(numerator) < 10_000 * Int64(denominator)
             else { return nil }
             self.init(numerator, denominator)
         } else if let whole = Int32(text) {
-            guard whole > 0 else { return nil }
+            guard whole > 0, whole < 10_000 else { return nil }
             self.init(whole, 1)
         } else {
-            guard let value = Double(text), value > 0, value < 10_000 else { return nil }
+            guard let value = Double(text), value >= 0.001, value < 10_000 else { return nil }
             let nominal = value.rounded(.up)
             if abs(value - nominal * 1000 / 1001) < 0.005, value != nominal {
                 self.init(Int32(nominal) * 1000, 1001)

@@ -52,7 +52,9 @@ extension PictureFormat {
         (video.width, video.height) = (UInt32(size.width), UInt32(size.height))
         (video.coded_width, video.coded_height) = (video.width, video.height)
         (video.rate_num, video.rate_den) = (rate?.numerator ?? 0, rate?.denominator ?? 1)
-        (video.sample_aspect_num, video.sample_aspect_den) = (sampleAspect?.numerator ?? 0, sampleAspect?.denominator ?? 1)
+        (video.sample_aspect_num, video.sample_aspect_den) = (
+            sampleAspect?.numerator ?? 0, sampleAspect?.denominator ?? 1
+        )
         video.field_order = fieldOrder.rawValue
         (video.primaries, video.transfer, video.matrix) = (colour.primaries, colour.transfer, colour.matrix)
         (video.range, video.chroma_location) = (colour.range, colour.chromaLocation)
@@ -75,15 +77,21 @@ extension PictureFormat {
         guard (1...16384).contains(video.width), (1...16384).contains(video.height) else {
             throw .absurd("picture size \(video.width)x\(video.height)")
         }
-        guard video.rate_num >= 0, video.rate_den > 0 else { throw .absurd("frame rate \(video.rate_num)/\(video.rate_den)") }
+        guard video.rate_num >= 0, video.rate_den > 0 else {
+            throw .absurd("frame rate \(video.rate_num)/\(video.rate_den)")
+        }
         self.init(
             size: PictureSize(width: Int(video.width), height: Int(video.height)),
             rate: video.rate_num > 0 ? Rational(video.rate_num, video.rate_den) : nil,
             sampleAspect: video.sample_aspect_num > 0 && video.sample_aspect_den > 0
                 ? Rational(video.sample_aspect_num, video.sample_aspect_den) : nil,
             fieldOrder: FieldOrder(rawValue: video.field_order) ?? .unknown)
-        (colour.primaries, colour.transfer, colour.matrix) = (video.primaries, video.transfer, video.matrix)
-        (colour.range, colour.chromaLocation) = (video.range, video.chroma_location)
+        // Code points of H.273 have 8 bits, ranges are 0…2, locations 0…6: anything else says nothing.
+        func known(_ code: UInt32) -> UInt32 { code <= 255 ? code : 2 }
+        (colour.primaries, colour.transfer) = (known(video.primaries), known(video.transfer))
+        colour.matrix = known(video.matrix)
+        colour.range = video.range <= 2 ? video.range : 0
+        colour.chromaLocation = video.chroma_location <= 6 ? video.chroma_location : 0
         if video.has_mastering_display == 1 {
             let p = video.display_primaries
             hdr.masteringDisplay = .init(
@@ -129,14 +137,20 @@ extension VideoFormat {
             throw .absurd("\(video.plane_count) planes for \(name)")
         }
         let strides = withUnsafeBytes(of: video.stride) { $0.bindMemory(to: UInt32.self).map(Int.init) }
-        let offsets = withUnsafeBytes(of: video.plane_offset) { $0.bindMemory(to: UInt64.self).map { Int(clamping: $0) } }
+        let offsets = withUnsafeBytes(of: video.plane_offset) {
+            $0.bindMemory(to: UInt64.self).map { Int(clamping: $0) }
+        }
         let size = Int(clamping: video.frame_size)
         for plane in 0..<pixelFormat.planeCount {
             let line = pixelFormat.lineSize(plane: plane, width: coded.width)
             let lines = pixelFormat.lineCount(plane: plane, height: coded.height)
             guard strides[plane] >= line, strides[plane] < 1 << 20, offsets[plane] < 1 << 40,
+                strides[plane] % 64 == 0, offsets[plane] % 64 == 0,
                 offsets[plane] + strides[plane] * (lines - 1) + line <= size
-            else { throw .absurd("plane \(plane): stride \(strides[plane]), offset \(offsets[plane]), frame of \(size) bytes") }
+            else {
+                throw .absurd(
+                    "plane \(plane): stride \(strides[plane]), offset \(offsets[plane]), frame of \(size) bytes")
+            }
         }
         self.init(
             picture: picture, pixelFormat: pixelFormat, codedSize: coded,
@@ -163,6 +177,9 @@ extension AudioFormat {
         guard let sampleFormat = SampleFormat(rawValue: name) else { throw .unknownSampleFormat(name) }
         guard (1...768_000).contains(audio.sample_rate) else { throw .absurd("sample rate \(audio.sample_rate)") }
         guard (1...64).contains(audio.channels) else { throw .absurd("\(audio.channels) channels") }
+        guard audio.layout_mask == 0 || audio.layout_mask.nonzeroBitCount == Int(audio.channels) else {
+            throw .absurd("channel mask \(audio.layout_mask) for \(audio.channels) channels")
+        }
         guard audio.block_samples <= 1 << 20 else { throw .absurd("blocks of \(audio.block_samples) samples") }
         self.init(
             sampleFormat: sampleFormat, sampleRate: Int(audio.sample_rate),
@@ -206,10 +223,18 @@ extension CodedFormat {
     }
 }
 
-/// Writes `text` as UTF-8 with a closing NUL, cut where the field ends.
+/// Writes `text` as UTF-8 with a closing NUL, cut before the character that doesn't fit.
 private func store<Field: BitwiseCopyable>(_ text: String, in field: inout Field) {
     withUnsafeMutableBytes(of: &field) { bytes in
-        for (i, byte) in text.utf8.prefix(bytes.count - 1).enumerated() { bytes[i] = byte }
+        var end = 0
+        for scalar in text.unicodeScalars {
+            let encoded = UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter
+            guard end + encoded.count < bytes.count else { return }
+            for byte in encoded {
+                bytes[end] = byte
+                end += 1
+            }
+        }
     }
 }
 
