@@ -57,6 +57,8 @@ let package = Package(
             name: "patchbay",
             dependencies: ["API", "Capture", "Codecs", "Routing", "HLS", "Recording", "Engine"],
             swiftSettings: strict),
+
+        .testTarget(name: "FilesTests", dependencies: ["Files", "CLinux"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )
