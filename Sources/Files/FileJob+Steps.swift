@@ -71,7 +71,6 @@ extension FileJob {
             chunksBeforeSync = pendingCount
             syncsTaken = syncs
         }
-        if ending == .rename { secondPath = renameTarget }
         if chunksBeforeSync == 0 {
             phase = .sync
         } else if pendingFirst != ChunkPool.none, ending != .discard {

@@ -77,7 +77,7 @@ final class FileJob: Job, @unchecked Sendable {
         }
         // Nobody refers to the job any more: what was never posted or never taken goes back.
         dropChunks()
-        if tail != ChunkPool.none { core.pool.give(tail) }
+        dropTail()
     }
 
     var state: FileState {
@@ -106,7 +106,10 @@ final class FileJob: Job, @unchecked Sendable {
     func append(_ bytes: UnsafeRawBufferPointer) -> WriteOutcome {
         enter()
         defer { leave() }
-        if let refusal { return .failed(refusal) }
+        if let refusal {
+            dropTail()
+            return .failed(refusal)
+        }
         let size = core.pool.chunkBytes
         let missing = bytes.count - (tail == ChunkPool.none ? 0 : size - tailCount)
         var fresh = ChunkPool.none
@@ -182,6 +185,10 @@ final class FileJob: Job, @unchecked Sendable {
 
     // MARK: The service's part
 
+    override var secondPath: String? {
+        // SYNC ending
+        ending.load(ordering: .acquiring) == .rename && renameTarget != path ? renameTarget : nil
+    }
     override func next() -> JobStep { nextStep() }
     override func complete(_ result: Int32) { take(result) }
     override func absorb() { dropChunks() }
@@ -225,6 +232,15 @@ final class FileJob: Job, @unchecked Sendable {
             done += part
             if tailCount == pool.chunkBytes { postTail() }
         }
+    }
+
+    /// What was not posted when the file failed is lost with it.
+    private func dropTail() {
+        guard tail != ChunkPool.none else { return }
+        core.pool.give(tail)
+        held.add(-1)
+        tail = ChunkPool.none
+        tailCount = 0
     }
 
     private func postTail() {

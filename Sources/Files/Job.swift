@@ -32,8 +32,7 @@ class Job: @unchecked Sendable {
     var isReady = false
     var isInFlight = false
     var isFinished = false
-    /// A second path that later jobs must wait for: the target of a rename.
-    var secondPath: String?
+    /// The job stands in the queue of its `secondPath` too.
     var isSecondEnrolled = false
 
     init(core: ServiceCore, path: String) {
@@ -41,6 +40,8 @@ class Job: @unchecked Sendable {
         self.path = path
     }
 
+    /// Service thread: a second path that later jobs must wait for: the target of a rename, once it is known.
+    var secondPath: String? { nil }
     /// Service thread: what to ask the kernel now. Called only while nothing is in flight.
     func next() -> JobStep { .finished }
     /// Service thread: the kernel's answer to what `next` asked: >= 0, or -errno.

@@ -41,6 +41,11 @@ final class ServiceLoop {
     private func welcome(_ job: Job) {
         if job.isFinished { return job.absorb() }
         if !job.isEnrolled { enrol(job) }
+        // At the news of it and not when its turn comes, so that what is asked for afterwards finds it there.
+        if !job.isSecondEnrolled, let second = job.secondPath {
+            job.isSecondEnrolled = true
+            queues[second, default: []].append(job)
+        }
         makeReady(job)
     }
 
@@ -66,12 +71,7 @@ final class ServiceLoop {
     }
 
     private func advance(_ job: Job) {
-        let step = job.next()
-        if let second = job.secondPath, !job.isSecondEnrolled {
-            job.isSecondEnrolled = true
-            if second != job.path { queues[second, default: []].append(job) }
-        }
-        switch step {
+        switch job.next() {
         case .perform(let request):
             job.isInFlight = true
             disk.start(request, for: job)
@@ -110,7 +110,7 @@ final class ServiceLoop {
 
     private func retire(_ job: Job) {
         drop(job, from: job.path)
-        if let second = job.secondPath, job.isSecondEnrolled, second != job.path { drop(job, from: second) }
+        if job.isSecondEnrolled, let second = job.secondPath { drop(job, from: second) }
         settle(job)
     }
 
