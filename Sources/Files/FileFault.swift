@@ -69,7 +69,7 @@ package struct FileFault: Error, Equatable, Sendable, CustomStringConvertible {
         case ESHUTDOWN: "the engine is stopping: nothing is written any more"
         case ELOOP: "the path runs through a circle of symbolic links: choose another path"
         case EXDEV: "source and target are on different file systems: keep both in one folder"
-        case ESTALE, ETIMEDOUT, EHOSTDOWN: "the network file system does not answer: check its server"
+        case ESTALE, ETIMEDOUT, EHOSTDOWN: "the disk or the file server does not answer: check it"
         default: "check the path and the file system it is on"
         }
     }

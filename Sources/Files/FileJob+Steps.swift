@@ -59,6 +59,31 @@ extension FileJob {
         return true
     }
 
+    /// The service ends. What is in flight still belongs to the kernel, chunk and descriptor: nothing is freed then.
+    func stop() {
+        if isInFlight {
+            abort(FileFault(operation, errno: ETIMEDOUT, path: path))
+        } else if descriptor >= 0 {
+            close(descriptor)
+            descriptor = -1
+            finish(.closed)
+        } else {
+            abort(FileFault(operation, errno: ESHUTDOWN, path: path))
+        }
+    }
+
+    private var operation: FileOperation {
+        switch phase {
+        case .open, .ready, .finished: .open
+        case .makeFolder: .makeFolder
+        case .write: .write
+        case .sync: .sync
+        case .close: .close
+        case .rename: .rename
+        case .remove: .remove
+        }
+    }
+
     // MARK: Choosing
 
     /// From `ready` to what there is to do; false if there is nothing. Order matters: the ending is read before the
@@ -211,14 +236,17 @@ extension FileJob {
 
     /// What is on disk stays there, so that it can be rescued; only a replacement's temporary file goes.
     private func fail(_ operation: FileOperation, _ errno: Int32, at path: String) {
-        let fault = FileFault(operation, errno: errno, path: path)
-        setFault(fault)
-        reached.store(.failed, ordering: .releasing)
-        core.report(fault)
         dropChunks()
         chunksBeforeSync = nil
         let leavesTemporary = isReplacement && (operation == .rename || operation == .close)
         phase = descriptor >= 0 ? .close : leavesTemporary ? .remove : .finished
+        abort(FileFault(operation, errno: errno, path: path))
+    }
+
+    private func abort(_ fault: FileFault) {
+        setFault(fault)
+        reached.store(.failed, ordering: .releasing)
+        core.report(fault)
         observer?(.failed(fault))
     }
 

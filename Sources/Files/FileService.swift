@@ -194,6 +194,11 @@ extension FileService {
         pthread_attr_init(&attributes)
         defer { pthread_attr_destroy(&attributes) }
         pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+        // Signals are for others, from the thread's first instruction; SIGPIPE too: a pipe without reader is EPIPE.
+        var (all, mine) = (sigset_t(), sigset_t())
+        sigfillset(&all)
+        pthread_sigmask(SIG_SETMASK, &all, &mine)
+        defer { pthread_sigmask(SIG_SETMASK, &mine, nil) }
         var thread = pthread_t()
         let result = pthread_create(&thread, &attributes, runService, start.toOpaque())
         guard result == 0 else {
@@ -218,12 +223,9 @@ private final class ThreadStart {
     }
 }
 
-/// The thread. Signals are for others; SIGPIPE too, so that a pipe without a reader is EPIPE.
+/// The thread.
 private func runService(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
     guard let argument else { return nil }
-    var signals = sigset_t()
-    sigfillset(&signals)
-    pthread_sigmask(SIG_BLOCK, &signals, nil)
     pthread_setname_np(pthread_self(), "patchbay-files")
     let start = Unmanaged<ThreadStart>.fromOpaque(argument).takeRetainedValue()
     let disk: any Disk =

@@ -45,6 +45,8 @@ final class ServiceCore: Sendable {
 
     /// Any thread: the job has something for the service.
     func post(_ job: Job) {
+        // Nobody would take it out any more, and inbox, job and core would hold one another for ever.
+        if stopped.value != 0 { return }
         inbox.add(job)
         ring()
     }

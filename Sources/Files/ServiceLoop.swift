@@ -2,8 +2,6 @@
 // Invariants: a job that is enrolled stands in the queue of its path; only the head of a queue runs; `ready` holds
 // jobs that run and have nothing in flight.
 
-internal import CLinux
-
 /// The loop over a disk, from the first job to the stop.
 final class ServiceLoop {
     private let core: ServiceCore
@@ -136,11 +134,13 @@ final class ServiceLoop {
         makeReady(head)
     }
 
-    /// Files that nobody closed are closed as they are.
+    /// Files that nobody closed are closed as they are; those that hang are given up.
     private func closeAll() {
-        for case let file as FileJob in queues.values.joined() where file.descriptor >= 0 && !file.isInFlight {
-            close(file.descriptor)
-            file.descriptor = -1
+        for case let file as FileJob in queues.values.joined() where !file.isFinished {
+            file.isFinished = true
+            file.stop()
+            core.counters.liveJobs.add(-1)
         }
+        queues.removeAll()
     }
 }

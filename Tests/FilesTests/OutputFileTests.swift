@@ -81,6 +81,19 @@ import Testing
         #expect(contents(folder("x")) == [5])
     }
 
+    @Test(arguments: backends) func shutdownClosesWhatIsOpen(_ backend: FileService.Backend) throws {
+        let folder = try TemporaryFolder()
+        let service = try FileService(backend: backend)
+        let file = service.create(folder("x"))
+        #expect(file.append([5, 6]) == .accepted)
+        file.flush()
+        #expect(service.shutdown(deadline: deadline()))
+        #expect(file.state == .closed && contents(folder("x")) == [5, 6])
+        guard case .failed = service.replace(folder("y"), [1]) else { return #expect(Bool(false), "taken") }
+        #expect(service.create(folder("z")).fault?.errno == ESHUTDOWN)
+        #expect(service.shutdown(deadline: deadline()))
+    }
+
     @Test(arguments: backends) func saysWhatIsWrong(_ backend: FileService.Backend) throws {
         let folder = try TemporaryFolder()
         let service = try FileService(backend: backend)
