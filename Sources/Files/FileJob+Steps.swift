@@ -9,7 +9,9 @@ internal import Synchronization
 
 extension FileJob {
     enum Phase: Equatable {
-        case open, makeFolder(Int), ready, write, sync, close, rename, remove, finished
+        case open
+        case makeFolder(Int)
+        case ready, write, sync, close, rename, remove, finished
     }
 
     /// EAGAIN comes when the kernel is short of workers or memory; as often in a row it is a fault.
@@ -208,7 +210,10 @@ extension FileJob {
 
     private func closed(_ result: Int32) {
         descriptor = -1
-        if fault != nil { return phase = isReplacement ? .remove : .finished }
+        if fault != nil {
+            phase = isReplacement ? .remove : .finished
+            return
+        }
         // Network file systems tell here that the disk is full or the quota used up.
         if result < 0, result != -EINTR { return fail(.close, -result, at: path) }
         switch ending.load(ordering: .acquiring) {
@@ -221,7 +226,10 @@ extension FileJob {
     }
 
     private func removed(_ result: Int32) {
-        if fault != nil { return phase = .finished }
+        if fault != nil {
+            phase = .finished
+            return
+        }
         if result < 0, result != -ENOENT { return fail(.remove, -result, at: path) }
         finish(.discarded)
     }

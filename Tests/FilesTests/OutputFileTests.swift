@@ -1,7 +1,8 @@
 import CLinux
-@testable import Files
 import Synchronization
 import Testing
+
+@testable import Files
 
 @Suite struct OutputFileTests {
     @Test(arguments: backends) func writesWhatIsAppendedInOrder(_ backend: FileService.Backend) throws {

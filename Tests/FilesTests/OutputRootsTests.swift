@@ -1,6 +1,7 @@
 import CLinux
-@testable import Files
 import Testing
+
+@testable import Files
 
 @Suite struct OutputRootsTests {
     @Test func takesPathsBelowARoot() throws {

@@ -1,9 +1,10 @@
 // Slow, full and hanging disks.
 
 import CLinux
-@testable import Files
 import Synchronization
 import Testing
+
+@testable import Files
 
 @Suite struct PressureTests {
     /// A pipe that nobody reads is a disk that hangs; reading it is the disk that comes back.

@@ -1,7 +1,8 @@
 import CLinux
-@testable import Files
 import Synchronization
 import Testing
+
+@testable import Files
 
 @Suite struct ReplaceTests {
     @Test(arguments: backends) func replacesWholeAndLeavesNothingBeside(_ backend: FileService.Backend) throws {

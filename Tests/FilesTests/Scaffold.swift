@@ -1,9 +1,10 @@
 // What the tests of `Files` share: a temporary folder that cleans up after itself, waiting for conditions, patterns.
 
 import CLinux
-@testable import Files
 import Synchronization
 import Testing
+
+@testable import Files
 
 /// Both ways of writing; every behaviour is tested on each.
 let backends: [FileService.Backend] = [.ioUring, .pwrite]
@@ -102,7 +103,8 @@ extension OutputFile {
     }
 }
 extension FileService {
-    func replace(_ path: String, _ bytes: [UInt8], durable: Bool = false, observer: FileObserver? = nil) -> WriteOutcome {
+    func replace(_ path: String, _ bytes: [UInt8], durable: Bool = false, observer: FileObserver? = nil) -> WriteOutcome
+    {
         bytes.withUnsafeBytes { replace(path, $0, durable: durable, observer: observer) }
     }
 }
@@ -118,7 +120,12 @@ final class Writer: Sendable {
         }
         var thread = pthread_t()
         let box = Unmanaged.passRetained(Box(body)).toOpaque()
-        let result = pthread_create(&thread, nil, { Unmanaged<Box>.fromOpaque($0!).takeRetainedValue().body(); return nil }, box)
+        let result = pthread_create(
+            &thread, nil,
+            {
+                Unmanaged<Box>.fromOpaque($0!).takeRetainedValue().body()
+                return nil
+            }, box)
         precondition(result == 0)
         handle = Mutex(thread)
     }
