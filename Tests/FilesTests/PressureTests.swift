@@ -85,7 +85,8 @@ import Testing
         #expect(stuck.append(pattern(300_000)) == .accepted)
         #expect(!service.shutdown(deadline: linux_monotonic_nanoseconds() + 50_000_000))
         guard case .failed(let fault) = stuck.append([1]) else { return #expect(Bool(false), "taken after shutdown") }
-        #expect(fault.errno == ESHUTDOWN)
+        // The stop, or already the verdict on the disk.
+        #expect(fault.errno == ESHUTDOWN || fault.errno == ETIMEDOUT)
         #expect(stuck.bytesWritten < 300_000)
         // So that the fallback's thread ends too.
         _ = pipe.drain { backend == .ioUring || stuck.bytesWritten >= 262_144 }
