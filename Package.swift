@@ -61,6 +61,7 @@ let package = Package(
         // Tests mirror Sources.
         .testTarget(name: "MediaTests", dependencies: ["Media", "CRingLayout"], swiftSettings: strict),
         .testTarget(name: "CaptureTests", dependencies: ["Capture", "Media"], swiftSettings: strict),
+        .testTarget(name: "FilesTests", dependencies: ["Files", "CLinux"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -42,6 +42,9 @@
 // errno is a macro.
 LINUX_SHIM int linux_errno(void) { return errno; }
 
+// strerrordesc_np (glibc 2.32) is thread-safe, unlike strerror; null for an unknown number.
+LINUX_SHIM const char *linux_error_text(int number) { return strerrordesc_np(number); }
+
 // open, fcntl are variadic.
 LINUX_SHIM int linux_open(const char *path, int flags, unsigned mode) {
     int fd = open(path, flags | O_CLOEXEC, (mode_t)mode);
