@@ -57,6 +57,10 @@ let package = Package(
             name: "patchbay",
             dependencies: ["API", "Capture", "Codecs", "Routing", "HLS", "Recording", "Engine"],
             swiftSettings: strict),
+
+        // HLS: its tests, and the RFC 8216 checker that they share with the end-to-end tests.
+        .target(name: "HLSChecker", path: "Tests/Support/HLSChecker", swiftSettings: strict),
+        .testTarget(name: "HLSTests", dependencies: ["HLS", "HLSChecker", "Media"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )
