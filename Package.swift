@@ -55,6 +55,9 @@ let package = Package(
             name: "patchbay",
             dependencies: ["API", "Capture", "Codecs", "Routing", "HLS", "Recording", "Engine"],
             swiftSettings: strict),
+
+        // Tests.
+        .testTarget(name: "AVTests", dependencies: ["AV", "CFFmpeg", "Media"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )
