@@ -65,6 +65,8 @@ let package = Package(
         // HLS: its tests, and the RFC 8216 checker that they share with the end-to-end tests.
         .target(name: "HLSChecker", path: "Tests/Support/HLSChecker", swiftSettings: strict),
         .testTarget(name: "HLSTests", dependencies: ["HLS", "HLSChecker", "Media"], swiftSettings: strict),
+        // Tests.
+        .testTarget(name: "AVTests", dependencies: ["AV", "CFFmpeg", "Media"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

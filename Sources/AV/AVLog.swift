@@ -1,0 +1,70 @@
+// Routes libav's log lines into a hook, at most `linesPerSecond` of them; lines beyond are counted, and the next line
+// that passes says how many. libav calls back on any of its threads.
+internal import CFFmpeg
+internal import Synchronization
+
+/// libav's log, process wide.
+package enum AVLog {
+    /// How grave a line is, gravest first.
+    package enum Level: Int32, Comparable, Sendable {
+        case fatal = 8, error = 16, warning = 24, info = 32, verbose = 40, debug = 48
+
+        package static func < (a: Level, b: Level) -> Bool { a.rawValue < b.rawValue }
+    }
+
+    /// Takes one line without its line feed. Called on any thread; must not call libav.
+    package typealias Hook = @Sendable (_ level: Level, _ line: String) -> Void
+
+    /// Lines that pass within one second.
+    package static let linesPerSecond = 100
+
+    /// Sends lines of `level` and graver to `hook`, or silences libav where it is nil. Any thread.
+    package static func route(from level: Level = .warning, to hook: Hook?) {
+        state.withLock { $0 = State(hook: hook) }
+        av_log_set_level(hook == nil ? AV_LOG_QUIET : level.rawValue)
+        av_log_set_callback(logLine)
+    }
+
+    private struct State {
+        var hook: Hook?
+        var second: Int64 = 0
+        var lines = 0
+        var suppressed = 0
+
+        /// Whether one more line may pass now, and how many were left out before it.
+        mutating func admit(at second: Int64) -> (hook: Hook, suppressed: Int)? {
+            guard let hook else { return nil }
+            if second != self.second { (self.second, lines) = (second, 0) }
+            guard lines < linesPerSecond else {
+                suppressed += 1
+                return nil
+            }
+            lines += 1
+            defer { suppressed = 0 }
+            return (hook, suppressed)
+        }
+    }
+
+    private static let state = Mutex(State())
+
+    fileprivate static func take(_ level: Int32, line: UnsafePointer<CChar>) {
+        let admitted = state.withLock { $0.admit(at: av_gettime_relative() / 1_000_000) }
+        guard let admitted else { return }
+        var text = String(cString: line)
+        while text.last?.isNewline == true { text.removeLast() }
+        if admitted.suppressed > 0 { text += " (\(admitted.suppressed) lines before were left out)" }
+        admitted.hook(Level(rawValue: level) ?? (level < Level.fatal.rawValue ? .fatal : .info), text)
+    }
+}
+
+private nonisolated func logLine(
+    context: UnsafeMutableRawPointer?, level: Int32, format: UnsafePointer<CChar>?, arguments: CVaListPointer?
+) {
+    guard level <= av_log_get_level(), let format, let arguments else { return }
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 1024) { buffer in
+        guard let line = buffer.baseAddress else { return }
+        buffer.initialize(repeating: 0)
+        guard av_log_line(context, level, format, arguments, line, Int32(buffer.count)) > 0 else { return }
+        AVLog.take(level, line: line)
+    }
+}

@@ -1,0 +1,95 @@
+// Opening and closing libavformat's context: the part of the demuxer that blocks longest.
+internal import CFFmpeg
+internal import Media
+
+/// Bytes that libavformat asks a byte source for at a time: 7 × 188, as SRT delivers them, 24 times.
+private let sourceBufferSize: Int32 = 7 * 188 * 24
+
+func openInput(
+    _ name: String, _ options: Demuxer.Options, _ callbacks: DemuxerCallbacks
+) throws(AVFault) -> UnsafeMutablePointer<AVFormatContext> {
+    let context = try checkAllocated(avformat_alloc_context(), "open \(name)")
+    context.pointee.interrupt_callback = AVIOInterruptCB(callback: isInterrupted, opaque: callbacks.opaque)
+    context.pointee.probesize = options.probeSize
+    context.pointee.max_analyze_duration = options.analyzeDuration.nanoseconds / 1000
+    context.pointee.correct_ts_overflow = 0
+    context.pointee.max_streams = Int32(clamping: options.maximumStreams)
+    av_opt_set(context, "protocol_whitelist", options.protocols, 0)
+    if callbacks.source != nil { try attachSource(context, name, callbacks) }
+    var opened: UnsafeMutablePointer<AVFormatContext>? = context
+    let source = context.pointee.pb
+    let code = avformat_open_input(&opened, name, options.container.flatMap { av_find_input_format($0) }, nil)
+    guard code >= 0, let opened else {
+        // avformat_open_input has freed the context, but never what it didn't open itself.
+        freeSource(source)
+        throw AVFault(operation: "open \(name)", code: code)
+    }
+    let found = avformat_find_stream_info(opened, nil)
+    guard found >= 0 else {
+        closeInput(opened)
+        throw AVFault(operation: "find the streams of \(name)", code: found)
+    }
+    return opened
+}
+
+private func attachSource(
+    _ context: UnsafeMutablePointer<AVFormatContext>, _ name: String, _ callbacks: DemuxerCallbacks
+) throws(AVFault) {
+    let buffer = av_malloc(Int(sourceBufferSize))
+    guard let buffer,
+        let source = avio_alloc_context(
+            buffer.assumingMemoryBound(to: UInt8.self), sourceBufferSize, 0, callbacks.opaque, readFromSource, nil, nil)
+    else {
+        av_free(buffer)
+        avformat_free_context(context)
+        throw AVFault(operation: "open \(name)", code: av_error_no_memory)
+    }
+    source.pointee.seekable = 0
+    context.pointee.pb = source
+    context.pointee.flags |= AVFMT_FLAG_CUSTOM_IO
+}
+
+private func freeSource(_ source: UnsafeMutablePointer<AVIOContext>?) {
+    guard let source else { return }
+    av_freep(&source.pointee.buffer)
+    var context: UnsafeMutablePointer<AVIOContext>? = source
+    avio_context_free(&context)
+}
+
+func closeInput(_ context: UnsafeMutablePointer<AVFormatContext>) {
+    let source = context.pointee.flags & AVFMT_FLAG_CUSTOM_IO != 0 ? context.pointee.pb : nil
+    var closing: UnsafeMutablePointer<AVFormatContext>? = context
+    avformat_close_input(&closing)
+    freeSource(source)
+}
+
+extension CodedFormat {
+    /// Takes over other parameter sets, and what they say: size, profile, level.
+    mutating func adopt(extradata: [UInt8]) {
+        guard extradata != self.extradata else { return }
+        self.extradata = extradata
+        guard NALCodec(codec: codec) != nil, let found = parse(extradata, codec) else { return }
+        (profile, level) = (found.profile, found.level)
+        picture?.size = found.size
+    }
+}
+
+/// What libavcodec's parser reads from parameter sets.
+private func parse(_ extradata: [UInt8], _ codec: String) -> (size: PictureSize, profile: Int32, level: Int32)? {
+    guard let id = avcodec_descriptor_get_by_name(codec)?.pointee.id, let parser = av_parser_init(Int32(id.rawValue))
+    else { return nil }
+    defer { av_parser_close(parser) }
+    var context = avcodec_alloc_context3(avcodec_find_decoder(id))
+    defer { avcodec_free_context(&context) }
+    guard let context else { return nil }
+    do throws(AVFault) {
+        try setExtradata(
+            extradata, &context.pointee.extradata, &context.pointee.extradata_size, "parse parameter sets")
+        guard avcodec_open2(context, nil, nil) >= 0 else { return nil }
+    } catch { return nil }
+    guard context.pointee.width > 0, context.pointee.height > 0 else { return nil }
+    return (
+        PictureSize(width: Int(context.pointee.width), height: Int(context.pointee.height)), context.pointee.profile,
+        context.pointee.level
+    )
+}
