@@ -3,8 +3,8 @@
 // A repeated message is written the 1st, 10th, 100th … time. When the queue is full the record is counted and lost:
 // the log never holds anybody up.
 import CLinux
-package import Graph
-import Synchronization
+import Graph
+package import Synchronization
 
 /// How much a record matters.
 package enum LogLevel: Int, Sendable, CaseIterable, Comparable {

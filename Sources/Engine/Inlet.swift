@@ -4,10 +4,10 @@
 // Between two grains at most one of these is the case: rewired, drained the old generation (join the next), no signal,
 // ended. `nextNews` works through them; the runner calls it before each step, so a node sees a format before the first
 // grain that has it.
-package import CRingLayout
 package import Graph
 package import Media
 package import Rings
+import Synchronization
 
 /// A raw grain, or why there is none.
 package enum FrameTake: ~Copyable {
@@ -63,12 +63,14 @@ package final class Inlet: @unchecked Sendable {
         guard frames != nil else { return .nothing }
         switch frames!.next() {
         case .frame(let lease):
-            cursor = frames!.position
+            cursor = frames?.position
             lastSignal = .live
-            if frames!.seat.releasedAwaitedRoom() { port?.ringWriter() }
+            if frames?.seat.releasedAwaitedRoom() ?? false { port?.ringWriter() }
             return .frame(lease)
         case .lapped(let lost): return .lapped(lost: lost)
-        case .none, .leasesSpent, .corrupt: return .nothing
+        case .none: return .nothing
+        case .leasesSpent: return .nothing
+        case .corrupt: return .nothing
         }
     }
 
@@ -103,8 +105,8 @@ package final class Inlet: @unchecked Sendable {
 
     private func advanced() {
         guard packets != nil else { return }
-        cursor = packets!.position
-        if packets!.seat.releasedAwaitedRoom() { port?.ringWriter() }
+        cursor = packets?.position
+        if packets?.seat.releasedAwaitedRoom() ?? false { port?.ringWriter() }
     }
 
     // MARK: News

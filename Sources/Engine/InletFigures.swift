@@ -1,5 +1,5 @@
 // What others may know of an inlet: how much it read and lost, how far it lags. Any thread.
-package import Rings
+import Rings
 package import Synchronization
 
 /// Figures of an inlet over all the rings that it has read.

@@ -1,5 +1,5 @@
 // What HTTP serves under /live: each HLS sink registers its path here and answers for it from memory.
-package import Synchronization
+import Synchronization
 
 /// Bytes in memory that many may read at once; never changed after they were made.
 package final class SharedBytes: Sendable {

@@ -1,8 +1,6 @@
 // What a node is given of the engine: its name, its ports, its clock, its log, its counters. No way to anything else.
-package import AV
 package import Files
 package import Graph
-package import Media
 package import Synchronization
 
 /// What all nodes of an engine share.

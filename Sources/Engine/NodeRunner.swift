@@ -2,7 +2,6 @@
 //
 // `turn` runs on the lane; everything else is awaited by the engine and hops onto the lane through the node's executor.
 package import Graph
-package import Media
 import Synchronization
 
 /// A kind that this engine can run: its declaration and how to make a node of it.

@@ -1,9 +1,11 @@
 // The writing end of an edge: declares a format (which makes the ring), hands out buffers, publishes. On its node's
 // lane only; claims of picture buffers come from any thread through the picture store.
-package import AV
-package import CRingLayout
+import AV
+import CLinux
+import CRingLayout
 package import Media
 package import Rings
+import Synchronization
 
 /// A frame ring's buffers as decoders want them. Any thread.
 package final class RingPictureStore: PictureStore {
@@ -72,23 +74,20 @@ package final class Outlet: @unchecked Sendable {
     private func renew(_ format: StreamFormat) throws(NodeFault) {
         nextSequence = frames?.nextSequence ?? packets?.nextSequence ?? nextSequence
         let spec = ringSpec(format)
-        let made: Result<RingMapping, RingError>
-        var newFrames: FrameRingWriter?
-        var newPackets: PacketRingWriter?
+        let mapping: RingMapping
         do throws(RingError) {
             if format.type.isRaw {
-                newFrames = try FrameRingWriter(creating: path, spec: spec, group: group)
-                made = newFrames.map { .success($0.mapping) } ?? .failure(.otherRingType)
+                let writer = try FrameRingWriter(creating: path, spec: spec, group: group)
+                mapping = writer.mapping
+                setRingState(.superseded)
+                frames = consume writer
             } else {
-                newPackets = try makePacketRing(spec, format.coded?.extradata ?? [])
-                made = newPackets.map { .success($0.mapping) } ?? .failure(.otherRingType)
+                let writer = try makePacketRing(spec, format.coded?.extradata ?? [])
+                mapping = writer.mapping
+                setRingState(.superseded)
+                packets = consume writer
             }
-        } catch { made = .failure(error) }
-        let mapping: RingMapping
-        do throws(RingError) { mapping = try made.get() } catch { throw ringFault(error, spec) }
-        setRingState(.superseded)
-        frames = newFrames
-        packets = newPackets
+        } catch { throw ringFault(error, spec) }
         self.format = format
         generation += 1
         if case .rawVideo(let video) = format, let pool = frames?.pool {
@@ -122,7 +121,7 @@ package final class Outlet: @unchecked Sendable {
                 "the ring \(port.label) needs \(bytes >> 20) MiB of shared memory, which \(path) has not left; "
                     + "enlarge /dev/shm, shorten \"hold\", or remove nodes")
         case .system(let operation, let errno):
-            NodeFault(.internalError, "the ring \(path) can't be made: \(operation) failed (\(systemMessage(errno)))")
+            NodeFault(.internalError, "the ring \(path) can't be made: \(operation) failed (\(String(cString: strerror(errno))))")
         default: NodeFault(.internalError, "the ring \(path) can't be made: \(error)")
         }
     }

@@ -1,6 +1,6 @@
 // When a node that failed is started again: a pure machine. Back-off doubles from half a second to 30 s; a node that ran
 // well for a minute starts from the beginning; more than 20 faults in ten minutes end it until somebody asks again.
-import Media
+package import Media
 
 /// What is to be done about a fault.
 package enum RestartDecision: Equatable, Sendable {

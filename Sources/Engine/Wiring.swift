@@ -1,5 +1,4 @@
 // Where an inlet is fed from: set by the engine from anywhere, looked at by the inlet's lane before each step.
-package import Graph
 import Synchronization
 
 /// One edge's consumer side.
