@@ -29,7 +29,9 @@ let package = Package(
 
         // Floor 1: values and rings.
         .target(name: "Rings", dependencies: ["CRingLayout", "CLinux"], swiftSettings: strict),
-        .target(name: "Media", dependencies: ["CRingLayout"], swiftSettings: strict),
+        .target(
+            name: "Media", dependencies: ["CRingLayout"], swiftSettings: strict,
+            linkerSettings: [.linkedLibrary("m")]),  // rounding of Double, where nothing imports Glibc
 
         // Floor 2: libav, the document, files.
         .target(name: "AV", dependencies: ["CFFmpeg", "Rings", "Media"], swiftSettings: strict),
@@ -55,6 +57,9 @@ let package = Package(
             name: "patchbay",
             dependencies: ["API", "Capture", "Codecs", "Routing", "HLS", "Recording", "Engine"],
             swiftSettings: strict),
+
+        // Tests.
+        .testTarget(name: "GraphTests", dependencies: ["Graph", "Media"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )
