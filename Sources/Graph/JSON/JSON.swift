@@ -53,11 +53,13 @@ extension JSON {
 
     /// How many arrays and objects stand within one another: 0 for a scalar.
     package var depth: Int {
+        var deepest = 0
         switch self {
-        case .array(let elements): 1 + (elements.lazy.map(\.depth).max() ?? 0)
-        case .object(let object): 1 + (object.members.lazy.map(\.value.depth).max() ?? 0)
-        default: 0
+        case .array(let elements): for element in elements { deepest = max(deepest, element.depth) }
+        case .object(let object): for member in object.members { deepest = max(deepest, member.value.depth) }
+        default: return 0
         }
+        return deepest + 1
     }
 
     /// Values in this one, itself included; counting stops past `limit`.

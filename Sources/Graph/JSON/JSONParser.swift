@@ -223,8 +223,11 @@ struct JSONParser {
         if first < 0xDC00, peek == UInt8(ascii: "\\"), offset + 1 < bytes.count, bytes[offset + 1] == UInt8(ascii: "u") {
             offset += 2
             let second = try hexadecimal()
-            let code = 0x10000 + (first - 0xD800) << 10 + (second &- 0xDC00)
-            if (0xDC00...0xDFFF).contains(second), let scalar = UnicodeScalar(code) { return scalar }
+            if (0xDC00...0xDFFF).contains(second),
+                let scalar = UnicodeScalar(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00))
+            {
+                return scalar
+            }
         }
         throw fault("found half of a surrogate pair, expected both halves", at: start)
     }

@@ -38,8 +38,8 @@ package struct JSONPatch: Sendable, Equatable {
     }
 
     package static let maximumOperations = 4096
-    /// Values that all `copy` operations of a patch may make.
-    package static let maximumCopiedValues = 1_000_000
+    /// Values that all `copy` and `move` operations of a patch together may carry: what bounds its work and its result.
+    package static let maximumCarriedValues = 1_000_000
 
     package let operations: [Operation]
 
@@ -100,10 +100,10 @@ extension JSONPatch {
     /// The document with all operations applied in order; throws at the first that does not apply.
     package func applied(to document: JSON, limits: JSONLimits = JSONLimits()) throws(PatchFault) -> JSON {
         var result = document
-        var copyable = Self.maximumCopiedValues
+        var budget = Self.maximumCarriedValues
         for (i, operation) in operations.enumerated() {
             do throws(EditFault) {
-                result = try Self.apply(operation, to: result, depth: limits.depth, copyable: &copyable)
+                result = try Self.apply(operation, to: result, depth: limits.depth, budget: &budget)
             } catch {
                 throw PatchFault(
                     operation: i, pointer: error.pointer ?? operation.pointer, message: error.message,
@@ -114,7 +114,7 @@ extension JSONPatch {
     }
 
     private static func apply(
-        _ operation: Operation, to document: JSON, depth: Int, copyable: inout Int
+        _ operation: Operation, to document: JSON, depth: Int, budget: inout Int
     ) throws(EditFault) -> JSON {
         switch operation {
         case .add(let pointer, let value):
@@ -127,20 +127,28 @@ extension JSONPatch {
         case .move(let from, let to):
             guard from != to else { return try document.existing(from, as: document) }
             guard !from.isPrefix(of: to) else { throw EditFault("a value can't be moved into itself (from \(from))") }
-            let value = try document.value(at: from)
+            let value = try carry(from, in: document, budget: &budget)
             try bound(value, at: to, depth: depth)
             return try document.removing(from).adding(value, at: to)
         case .copy(let from, let to):
-            let value = try document.value(at: from)
+            let value = try carry(from, in: document, budget: &budget)
             try bound(value, at: to, depth: depth)
-            copyable -= value.count(upTo: copyable)
-            guard copyable >= 0 else { throw EditFault("this patch copies more than \(maximumCopiedValues) values") }
             return try document.adding(value, at: to)
         case .test(let pointer, let expected):
             let value = try document.value(at: pointer)
             guard value == expected else { throw EditFault("test failed: found \(value.phrase), expected \(expected.phrase)") }
             return document
         }
+    }
+
+    /// What a `copy` or `move` carries. Counted first, since values that copies share can be far larger than memory.
+    private static func carry(
+        _ from: JSONPointer, in document: JSON, budget: inout Int
+    ) throws(EditFault) -> JSON {
+        let value = try document.value(at: from)
+        budget -= value.count(upTo: budget)
+        guard budget >= 0 else { throw EditFault("this patch carries more than \(maximumCarriedValues) values") }
+        return value
     }
 
     private static func bound(_ value: JSON, at pointer: JSONPointer, depth: Int) throws(EditFault) {
