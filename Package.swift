@@ -31,7 +31,9 @@ let package = Package(
 
         // Floor 1: values and rings.
         .target(name: "Rings", dependencies: ["CRingLayout", "CLinux"], swiftSettings: strict),
-        .target(name: "Media", dependencies: ["CRingLayout"], swiftSettings: strict),
+        .target(
+            name: "Media", dependencies: ["CRingLayout"], swiftSettings: strict,
+            linkerSettings: [.linkedLibrary("m")]),  // rounding of Double, where nothing imports Glibc
 
         // Floor 2: libav, the document, files.
         .target(name: "AV", dependencies: ["CFFmpeg", "Rings", "Media"], swiftSettings: strict),
@@ -67,6 +69,8 @@ let package = Package(
         .testTarget(name: "HLSTests", dependencies: ["HLS", "HLSChecker", "Media"], swiftSettings: strict),
         // Tests.
         .testTarget(name: "AVTests", dependencies: ["AV", "CFFmpeg", "Media"], swiftSettings: strict),
+        // Tests.
+        .testTarget(name: "GraphTests", dependencies: ["Graph", "Media"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

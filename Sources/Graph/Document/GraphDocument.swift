@@ -1,0 +1,138 @@
+// The graph document: the only truth about structure, as a value. A document may be wrong in any way; `validate` says
+// how, or gives the graph that the engine runs. Values: any thread.
+
+/// A document as it was written or patched.
+package struct GraphDocument: Sendable {
+    /// The number that documents of this form carry under `patchbay`.
+    package static let version = 1
+
+    package let json: JSON
+    /// The file it was read from, so that faults can name lines; nil for what came over HTTP or was patched.
+    package let text: JSONText?
+
+    package init(_ json: JSON) {
+        self.json = json
+        text = nil
+    }
+
+    /// Reads a file's text; throws where it is not JSON.
+    package init(_ text: JSONText) throws(JSONFault) {
+        json = try text.parse()
+        self.text = text
+    }
+
+    private init(_ json: JSON, _ text: JSONText?) {
+        self.json = json
+        self.text = text
+    }
+
+    /// The name that the document gives itself, `graph` without one.
+    package var name: String { json["name"]?.string ?? "graph" }
+
+    /// The document that results from a JSON Patch.
+    package func applying(_ patch: JSONPatch) throws(PatchFault) -> GraphDocument {
+        GraphDocument(try patch.applied(to: json))
+    }
+
+    /// The document that results from a JSON Merge Patch.
+    package func merging(_ patch: JSON) -> GraphDocument { GraphDocument(json.merging(patch)) }
+
+    /// The document as it may be shown: secrets masked.
+    package func redacted(_ catalogue: Catalogue) -> JSON {
+        guard let nodes = json["nodes"]?.object, let document = json.object else { return json }
+        var result = nodes
+        for (id, node) in nodes.members {
+            guard let name = node["kind"]?.string, let kind = catalogue[name],
+                let settings = node["settings"]?.object, let object = node.object
+            else { continue }
+            var masked = settings
+            for declaration in kind.settings where declaration.isSecret && settings[declaration.name] != nil {
+                masked = masked.setting(declaration.name, to: .string(Secret.mask))
+            }
+            guard !masked.isIdentical(to: settings) else { continue }
+            result = result.setting(id, to: .object(object.setting("settings", to: .object(masked))))
+        }
+        return .object(document.setting("nodes", to: .object(result)))
+    }
+
+    /// Applies `node.setting=value` as a command line gives it, the value read as the setting's type.
+    package func setting(_ assignment: String, _ catalogue: Catalogue) throws(DocumentFaults) -> GraphDocument {
+        let halves = assignment.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        let path = halves[0].split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        guard halves.count == 2, path.count == 2 else {
+            throw Self.fault([], "found \"\(assignment)\"", "expected node.setting=value", "write file.path=/tmp/a.mp4")
+        }
+        var faults = FaultList()
+        guard let nodes = json["nodes"]?.object, let node = nodes[path[0]], let kindName = node["kind"]?.string else {
+            faults.addUnknown("node", path[0], among: json["nodes"]?.object?.keys ?? [], at: ["nodes", path[0]])
+            throw DocumentFaults(faults.finished)
+        }
+        let pointer: JSONPointer = ["nodes", path[0], "settings", path[1]]
+        guard let kind = catalogue[kindName], let declaration = kind.setting(path[1]) else {
+            let known = catalogue[kindName]?.settings.map(\.name) ?? []
+            faults.addUnknown("setting", path[1], among: known, at: pointer)
+            throw DocumentFaults(faults.finished)
+        }
+        let value = declaration.json(String(halves[1]))
+        guard declaration.accepts(value) else {
+            let found = declaration.isSecret ? "found an unfit value" : "found \(value.phrase)"
+            throw Self.fault(pointer, found, "expected \(declaration.expectation)", "change the value")
+        }
+        return GraphDocument(json.merging(["nodes": [path[0]: ["settings": [path[1]: value]]]]), text)
+    }
+
+    private static func fault(
+        _ pointer: JSONPointer, _ found: String, _ expected: String, _ remedy: String
+    ) -> DocumentFaults {
+        DocumentFaults([DocumentFault(pointer, found: found, expected: expected, remedy: remedy)])
+    }
+
+    /// Checks everything and connects the ports; all faults at once.
+    /// - Parameter previous: a graph validated against the same catalogue. Parts that this document shares with its
+    ///   document are taken over without looking, so that a small patch of a large graph is cheap.
+    package func validate(
+        against catalogue: Catalogue, reusing previous: ResolvedGraph? = nil
+    ) -> Result<ResolvedGraph, DocumentFaults> {
+        var validator = Validator(json, catalogue, previous)
+        let graph = validator.run()
+        if let graph, validator.faults.isEmpty { return .success(graph) }
+        return .failure(DocumentFaults(located(validator.faults.finished)))
+    }
+
+    /// The faults with lines, in the order of the file. What isn't in the file, such as a missing member, is placed
+    /// where the object is that should have it.
+    private func located(_ faults: [DocumentFault]) -> [DocumentFault] {
+        guard let text else { return faults }
+        let positions = text.positions()
+        let placed = faults.map { fault in
+            var fault = fault
+            var pointer: JSONPointer? = fault.pointer
+            while let place = pointer, fault.position == nil {
+                fault.position = positions[place]
+                pointer = place.parent
+            }
+            return fault
+        }
+        return placed.enumerated().sorted { a, b in
+            guard let p = a.element.position, let q = b.element.position else { return a.offset < b.offset }
+            return (p.line, p.column, a.offset) < (q.line, q.column, b.offset)
+        }.map(\.element)
+    }
+}
+
+/// Ids of nodes, programs, lanes, tracks and renditions.
+package enum Identifier {
+    package static let expectation = "a to z, 0 to 9, _ and -, first a letter or digit, at most 63"
+
+    /// `[a-z0-9][a-z0-9_-]{0,62}`. A `/` is reserved for nodes inside sub-graphs.
+    package static func isValid(_ text: String) -> Bool {
+        let bytes = text.utf8
+        guard (1...63).contains(bytes.count), let first = bytes.first else { return false }
+        return isAlphanumeric(first)
+            && bytes.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: "-") }
+    }
+
+    private static func isAlphanumeric(_ byte: UInt8) -> Bool {
+        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+    }
+}

@@ -1,0 +1,103 @@
+// What a validation knows of one node while it runs: from the previous graph where nothing changed, else as read so far.
+
+/// A reference to an outlet as the document writes it.
+struct Wire {
+    let inlet: InletDeclaration
+    let key: String?
+    /// `node.outlet` or `node`.
+    let reference: String
+    let behind: Behind?
+    let pointer: JSONPointer
+    /// The program that the reference stands in; its faults are reported there.
+    let program: String?
+}
+
+/// A connected wire.
+struct Connection {
+    let wire: Wire
+    let from: PortReference
+    let outlet: ResolvedOutlet
+}
+
+/// One node in the making.
+struct NodeDraft {
+    let id: String
+    let definition: JSONObject
+    /// The node of the previous graph that this one equals, as far as its own definition and its inlets go.
+    let old: ResolvedNode?
+    /// Whether the definition is that of the previous graph, so that the outlets are too.
+    var isUnchanged: Bool
+    var kind: KindDeclaration?
+    /// Nil where any of them is faulty.
+    var parts: NodeParts?
+    /// Nil where they can't be known.
+    var outlets: [ResolvedOutlet]?
+    var wires: [Wire] = []
+    var connections: [Connection] = []
+
+    init(id: String, definition: JSONObject) {
+        self.id = id
+        self.definition = definition
+        old = nil
+        isUnchanged = false
+    }
+
+    init(id: String, reusing old: ResolvedNode) {
+        self.id = id
+        definition = old.definition
+        self.old = old
+        isUnchanged = true
+        kind = old.kind
+        outlets = old.outlets
+    }
+
+    var claims: [ResourceClaim] { old?.claims ?? parts?.claims ?? [] }
+
+    /// The nodes that this one reads from, as far as they are known; one may come several times.
+    var upstream: [String] { old?.inlets.map(\.from.node) ?? connections.map(\.from.node) }
+
+    /// The finished node; nil where parts are faulty.
+    /// - Parameter isUnpaced: of nodes upstream, all of which are finished.
+    func resolved(_ isUnpaced: (String) -> Bool) -> ResolvedNode? {
+        if let old {
+            let isSame = old.inlets.allSatisfy {
+                $0.isLossless == (isUnpaced($0.from.node) || $0.behind == .wait)
+            }
+            if isSame { return old }
+            let inlets = old.inlets.map { inlet in
+                ResolvedInlet(
+                    name: inlet.name, key: inlet.key, from: inlet.from, type: inlet.type, behind: inlet.behind,
+                    isLossless: isUnpaced(inlet.from.node) || inlet.behind == .wait)
+            }
+            return node(old.parts, inlets, isUnpaced)
+        }
+        guard let parts else { return nil }
+        let inlets = connections.map { connection in
+            ResolvedInlet(
+                name: connection.wire.inlet.name, key: connection.wire.key, from: connection.from,
+                type: connection.outlet.type, behind: connection.wire.behind,
+                isLossless: isUnpaced(connection.from.node) || connection.wire.behind == .wait)
+        }
+        return node(parts, inlets, isUnpaced)
+    }
+
+    private func node(
+        _ parts: NodeParts, _ inlets: [ResolvedInlet], _ isUnpaced: (String) -> Bool
+    ) -> ResolvedNode {
+        let runsFree =
+            switch parts.kind.pacing(parts.settings) {
+            case .paced: false
+            case .unpaced: true
+            case .followsInlets: !inlets.isEmpty && inlets.allSatisfy { isUnpaced($0.from.node) }
+            }
+        return ResolvedNode(id: id, parts: parts, inlets: inlets, isUnpaced: runsFree, definition: definition)
+    }
+}
+
+extension ResolvedNode {
+    fileprivate var parts: NodeParts {
+        NodeParts(
+            kind: kind, settings: settings, outlets: outlets, tracks: tracks, program: program, lane: lane,
+            claims: claims)
+    }
+}

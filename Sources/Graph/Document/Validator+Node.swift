@@ -1,0 +1,121 @@
+// The first pass: each node by itself. Kind, settings, tracks, outlets, and the references of its inlets, not yet
+// followed.
+import Media
+
+extension Validator {
+    /// Reads a node's part of the document.
+    mutating func read(_ id: String, _ json: JSON) -> NodeDraft {
+        let pointer: JSONPointer = ["nodes", id]
+        _ = checkID(id, "node id", at: pointer)
+        guard let definition = object(json, at: pointer) else { return NodeDraft(id: id, definition: JSONObject()) }
+        var draft = NodeDraft(id: id, definition: definition)
+        guard let kind = readKind(definition, at: pointer) else { return draft }
+        draft.kind = kind
+        checkKeys(definition, kind, at: pointer)
+        draft.wires = readInputs(definition["inputs"], kind, at: pointer)
+        let settings = SettingValues.check(definition["settings"], kind.settings, at: pointer / "settings", &faults)
+        let tracks = readTracks(definition, kind, at: pointer)
+        draft.outlets = tracks.map { tracks in
+            readOutlets(definition["outlets"], kind, tracks, draft.wires, at: pointer / "outlets")
+        }
+        let program = readProgram(definition["program"], at: pointer / "program")
+        let lane = readLane(definition["lane"], at: pointer / "lane")
+        guard let settings else { return draft }
+        check(settings, kind, at: pointer / "settings")
+        guard let tracks, let outlets = draft.outlets else { return draft }
+        draft.parts = NodeParts(
+            kind: kind, settings: settings, outlets: outlets, tracks: tracks, program: program, lane: lane,
+            claims: kind.claims(settings))
+        return draft
+    }
+
+    private mutating func readKind(_ definition: JSONObject, at pointer: JSONPointer) -> KindDeclaration? {
+        guard let json = definition["kind"] else {
+            faults.add(pointer, "\"kind\" is missing", "a node is of a kind", "add \"kind\"; `patchbay kinds` lists them")
+            return nil
+        }
+        guard let name = json.string else {
+            faults.add(
+                pointer / "kind", "found \(json.phrase)", "expected the name of a kind", "`patchbay kinds` lists them")
+            return nil
+        }
+        if let kind = catalogue[name] { return kind }
+        faults.addUnknown("kind", name, among: catalogue.kinds.map(\.name), at: pointer / "kind")
+        return nil
+    }
+
+    private mutating func checkKeys(_ definition: JSONObject, _ kind: KindDeclaration, at pointer: JSONPointer) {
+        let common = ["kind", "inputs", "settings", "outlets", "lane"]
+        let hasTracks = if case .tracks = kind.outlets { true } else { false }
+        for key in definition.keys where !common.contains(key) {
+            if key == "tracks" || key == "program" {
+                guard !hasTracks else { continue }
+                faults.add(
+                    pointer / key, "found \"\(key)\"", "\(kind.name) has no tracks to choose from",
+                    "remove it; sources of files and networks take it")
+            } else {
+                let known = hasTracks ? common + ["tracks", "program"] : common
+                faults.addUnknown("key", key, among: known, at: pointer / key)
+            }
+        }
+    }
+
+    private mutating func check(_ settings: SettingValues, _ kind: KindDeclaration, at pointer: JSONPointer) {
+        for fault in kind.check(settings) {
+            faults.add(fault.setting.map { pointer / $0 } ?? pointer, fault.found, fault.expected, fault.remedy)
+        }
+    }
+
+    private mutating func readLane(_ json: JSON?, at pointer: JSONPointer) -> String? {
+        guard let json else { return nil }
+        if let lane = json.string { return checkID(lane, "lane", at: pointer) ? lane : nil }
+        faults.add(pointer, "found \(json.phrase)", "expected the name of a lane", "write \"lane\": \"name\"")
+        return nil
+    }
+
+    // MARK: Outlets
+
+    /// The outlets that exist, with what the document says of them.
+    private mutating func readOutlets(
+        _ json: JSON?, _ kind: KindDeclaration, _ tracks: [TrackSelector], _ wires: [Wire], at pointer: JSONPointer
+    ) -> [ResolvedOutlet] {
+        let declared: [(name: String, type: MediaType)]
+        switch kind.outlets {
+        case .tracks: declared = tracks.map { ($0.name, $0.type.mediaType) }
+        case .fixed(let outlets):
+            declared = outlets.filter { outlet in
+                outlet.inlet.map { inlet in wires.contains { $0.inlet.name == inlet } } ?? true
+            }.map { ($0.name, $0.type) }
+        }
+        guard let json, let given = object(json, at: pointer) else {
+            return declared.map { ResolvedOutlet(name: $0.name, type: $0.type, hold: nil) }
+        }
+        let names = declared.map(\.name)
+        for key in given.keys where !names.contains(key) {
+            faults.addUnknown("outlet", key, among: names, at: pointer / key)
+        }
+        return declared.map { name, type in
+            let hold = given[name].flatMap { readHold($0, at: pointer / name) }
+            return ResolvedOutlet(name: name, type: type, hold: hold)
+        }
+    }
+
+    private mutating func readHold(_ json: JSON, at pointer: JSONPointer) -> MediaTime? {
+        guard let outlet = object(json, at: pointer) else { return nil }
+        for key in outlet.keys where key != "hold" {
+            if key == "slot" {
+                faults.add(
+                    pointer / key, "found \"slot\"", "this version has no public slots yet",
+                    "remove it: other nodes take the outlet by its name")
+            } else {
+                faults.addUnknown("key", key, among: ["hold"], at: pointer / key)
+            }
+        }
+        guard let hold = outlet["hold"] else { return nil }
+        if let time = MediaTime(setting: hold), time > .zero, time <= .seconds(3600) { return time }
+        faults.add(
+            pointer / "hold", "found \(hold.phrase)", "expected a duration such as \"2s\", at most 1h",
+            "leave it out for the default")
+        return nil
+    }
+}

@@ -1,0 +1,140 @@
+// Checks a whole document and connects it. Four passes: read each node by itself, connect its inlets, look for cycles
+// and claims that clash, put together the graph. A pass goes on after a fault, and what is faulty is left out of the
+// later ones, so that each mistake is reported once. Linear in the document. One thread at a time.
+import Media
+
+/// One validation of one document.
+struct Validator {
+    let json: JSON
+    let catalogue: Catalogue
+    let previous: ResolvedGraph?
+    var faults = FaultList()
+    /// The document's nodes and what is known of each, in the document's order.
+    var nodes = JSONObject()
+    var drafts: [NodeDraft] = []
+    var programs = JSONObject()
+
+    init(_ json: JSON, _ catalogue: Catalogue, _ previous: ResolvedGraph?) {
+        self.json = json
+        self.catalogue = catalogue
+        self.previous = previous
+    }
+
+    /// The graph; not to be used when there are faults.
+    mutating func run() -> ResolvedGraph? {
+        guard readDocument() else { return nil }
+        readNodes()
+        let programs = readPrograms()
+        for i in drafts.indices { connect(i) }
+        let order = topologicalOrder()
+        checkClaims()
+        guard faults.isEmpty, let order else { return nil }
+        return assemble(order, programs)
+    }
+
+    // MARK: The document
+
+    private mutating func readDocument() -> Bool {
+        guard let document = json.object else {
+            faults.add([], "found \(json.phrase)", "expected an object", "write { \"patchbay\": 1, \"nodes\": { … } }")
+            return false
+        }
+        let known = ["patchbay", "name", "nodes", "programs"]
+        for key in document.keys where !known.contains(key) && key != "$schema" {
+            faults.addUnknown("key", key, among: known, at: [key])
+        }
+        if document["patchbay"]?.integer != GraphDocument.version {
+            let found = document["patchbay"].map { "found \($0.phrase)" } ?? "\"patchbay\" is missing"
+            faults.add(["patchbay"], found, "this engine reads version 1", "write \"patchbay\": 1")
+        }
+        if let name = document["name"], !(name.string.map { (1...200).contains($0.utf8.count) } ?? false) {
+            faults.add(["name"], "found \(name.phrase)", "expected a text of 1 to 200 bytes", "name the graph")
+        }
+        programs = object(document["programs"] ?? [:], at: ["programs"]) ?? JSONObject()
+        guard let list = document["nodes"] else {
+            faults.add([], "\"nodes\" is missing", "expected an object of nodes", "add \"nodes\": { … }")
+            return false
+        }
+        guard let list = object(list, at: ["nodes"]) else { return false }
+        nodes = list
+        return true
+    }
+
+    /// The members of `json`, or a fault.
+    mutating func object(_ json: JSON, at pointer: JSONPointer) -> JSONObject? {
+        if let object = json.object { return object }
+        faults.add(pointer, "found \(json.phrase)", "expected an object", "write { … }")
+        return nil
+    }
+
+    /// Whether `name` may name something; a fault if not.
+    mutating func checkID(_ name: String, _ what: String, at pointer: JSONPointer) -> Bool {
+        if Identifier.isValid(name) { return true }
+        let isNested = name.utf8.contains(UInt8(ascii: "/"))
+        faults.add(
+            pointer, "found the \(what) \"\(name.prefix(80))\"", "expected \(Identifier.expectation)",
+            isNested ? "\"/\" is kept for nodes inside sub-graphs: rename it" : "rename it")
+        return false
+    }
+
+    // MARK: Nodes
+
+    private mutating func readNodes() {
+        drafts.reserveCapacity(nodes.count)
+        let hasOldPrograms = previous.map { ($0.json["programs"]?.object ?? JSONObject()) == programs } ?? false
+        for (id, json) in nodes.members {
+            if let old = previous?[id], let definition = json.object, definition.isIdentical(to: old.definition),
+                hasOldPrograms || definition["inputs"]?.string == nil
+            {
+                drafts.append(NodeDraft(id: id, reusing: old))
+            } else {
+                drafts.append(read(id, json))
+            }
+        }
+        for i in drafts.indices where !isStillConnected(drafts[i]) {
+            var draft = read(drafts[i].id, .object(drafts[i].definition))
+            draft.isUnchanged = true
+            drafts[i] = draft
+        }
+    }
+
+    /// Whether all that a node of the previous graph reads from is in this one as it was.
+    private func isStillConnected(_ draft: NodeDraft) -> Bool {
+        guard let old = draft.old else { return true }
+        return old.inlets.allSatisfy { inlet in
+            nodes.position(of: inlet.from.node).map { drafts[$0].isUnchanged } ?? false
+        }
+    }
+
+    // MARK: Claims
+
+    private mutating func checkClaims() {
+        var users: [ResourceClaim: String] = [:]
+        for draft in drafts {
+            for claim in draft.claims {
+                guard let user = users.updateValue(draft.id, forKey: claim), user != draft.id else { continue }
+                users[claim] = user
+                let pointer: JSONPointer = ["nodes", draft.id, "settings"]
+                faults.add(
+                    claim.setting.map { pointer / $0 } ?? pointer, "\"\(draft.id)\" would use \(claim)",
+                    "\"\(user)\" uses it already, and it has one user", "give one of them another")
+            }
+        }
+    }
+
+    // MARK: The graph
+
+    private func assemble(_ order: [Int], _ programs: [ResolvedProgram]) -> ResolvedGraph? {
+        var resolved = [ResolvedNode?](repeating: nil, count: drafts.count)
+        for i in order {
+            let isUnpaced = { (id: String) in nodes.position(of: id).flatMap { resolved[$0]?.isUnpaced } ?? false }
+            resolved[i] = drafts[i].resolved(isUnpaced)
+        }
+        let ordered = order.compactMap { resolved[$0] }
+        let inDocumentOrder = resolved.compactMap(\.self)
+        guard inDocumentOrder.count == drafts.count else { return nil }
+        return ResolvedGraph(
+            name: json["name"]?.string ?? "graph", nodes: ordered, programs: programs, json: json, definitions: nodes,
+            inDocumentOrder: inDocumentOrder)
+    }
+}

@@ -1,0 +1,102 @@
+// The members of a JSON object in the order in which they were written. Large objects carry an index, so that a member
+// is found at once among ten thousand. Storage is immutable and shared: copies are free, and objects that share it are
+// known to be equal without looking, which is what makes a small change of a large document cheap. Any thread.
+
+/// An ordered object with unique keys.
+package struct JSONObject: Sendable {
+    package typealias Member = (key: String, value: JSON)
+
+    private final class Storage: Sendable {
+        let members: [Member]
+        /// Empty for small objects, which are searched from the front.
+        let index: [String: Int]
+
+        init(members: [Member], index: [String: Int]) {
+            self.members = members
+            self.index = index
+        }
+    }
+    /// Up to this many members a search from the front beats hashing.
+    private static let unindexed = 8
+
+    private let storage: Storage
+
+    private init(_ storage: Storage) { self.storage = storage }
+
+    package init() { self.init([]) }
+
+    /// - Precondition: no key stands twice.
+    package init(_ members: [Member]) {
+        switch Self.make(members) {
+        case .success(let object): self = object
+        case .failure(let duplicate): preconditionFailure("key \"\(duplicate.key)\" stands twice in an object")
+        }
+    }
+
+    struct DuplicateKey: Error { let key: String }
+
+    /// An object, or the key that stands twice. Keys that Unicode holds for equivalent are the same key.
+    static func make(_ members: [Member]) -> Result<JSONObject, DuplicateKey> {
+        var index: [String: Int] = [:]
+        if members.count > unindexed {
+            index.reserveCapacity(members.count)
+            for (i, member) in members.enumerated() where index.updateValue(i, forKey: member.key) != nil {
+                return .failure(DuplicateKey(key: member.key))
+            }
+        } else {
+            for (i, member) in members.enumerated() where members[..<i].contains(where: { $0.key == member.key }) {
+                return .failure(DuplicateKey(key: member.key))
+            }
+        }
+        return .success(JSONObject(Storage(members: members, index: index)))
+    }
+
+    package var members: [Member] { storage.members }
+    package var count: Int { storage.members.count }
+    package var isEmpty: Bool { storage.members.isEmpty }
+    package var keys: [String] { storage.members.map(\.key) }
+
+    /// Where the member stands in `members`.
+    package func position(of key: String) -> Int? {
+        if storage.index.isEmpty { return storage.members.firstIndex { $0.key == key } }
+        return storage.index[key]
+    }
+
+    package subscript(key: String) -> JSON? {
+        guard let position = position(of: key) else { return nil }
+        return storage.members[position].value
+    }
+
+    /// This object with `key` set: in its place where it is there already, else at the end. O(count).
+    package func setting(_ key: String, to value: JSON) -> JSONObject {
+        var members = storage.members
+        var index = storage.index
+        if let position = position(of: key) {
+            members[position].value = value
+        } else {
+            members.append((key, value))
+            guard !index.isEmpty else { return JSONObject(members) }
+            index[key] = members.count - 1
+        }
+        return JSONObject(Storage(members: members, index: index))
+    }
+
+    /// This object without `key`. O(count).
+    package func removing(_ key: String) -> JSONObject {
+        guard let position = position(of: key) else { return self }
+        var members = storage.members
+        members.remove(at: position)
+        return JSONObject(members)
+    }
+
+    /// Whether both are one and the same value in memory: equality known without looking.
+    package func isIdentical(to other: JSONObject) -> Bool { storage === other.storage }
+}
+
+extension JSONObject: Equatable {
+    package static func == (a: JSONObject, b: JSONObject) -> Bool {
+        if a.isIdentical(to: b) { return true }
+        guard a.count == b.count else { return false }
+        return a.members.allSatisfy { member in b[member.key].map { $0 == member.value } ?? false }
+    }
+}

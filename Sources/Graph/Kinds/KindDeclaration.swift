@@ -1,0 +1,168 @@
+// What a kind of node is, declared once where the node is written: ports, settings, pacing, claims. Checking,
+// documentation, JSON Schema and wiring derive from it. Immutable: any thread.
+package import Media
+
+/// A port that takes something in.
+package struct InletDeclaration: Sendable {
+    package let name: String
+    package let accepts: Set<MediaType>
+    package let isRequired: Bool
+    /// Whether several edges may end here, each under a name.
+    package let takesMany: Bool
+    package let documentation: String
+
+    package init(
+        _ name: String, _ accepts: Set<MediaType>, isRequired: Bool = false, takesMany: Bool = false,
+        _ documentation: String = ""
+    ) {
+        self.name = name
+        self.accepts = accepts
+        self.isRequired = isRequired
+        self.takesMany = takesMany
+        self.documentation = documentation
+    }
+
+    /// `raw video or raw audio`.
+    var phrase: String {
+        MediaType.allCases.filter(accepts.contains).map(\.phrase).joined(separator: " or ")
+    }
+}
+
+/// A port that gives something out.
+package struct OutletDeclaration: Sendable {
+    package let name: String
+    package let type: MediaType
+    /// The outlet exists only while this inlet is wired.
+    package let inlet: String?
+
+    package init(_ name: String, _ type: MediaType, onlyWhenWired inlet: String? = nil) {
+        self.name = name
+        self.type = type
+        self.inlet = inlet
+    }
+}
+
+/// How a kind's outlets are known.
+package enum OutletRule: Sendable {
+    case fixed([OutletDeclaration])
+    /// The keys of the node's `tracks` are its outlets, `video` and `audio` by default.
+    case tracks
+}
+
+/// Which lane a node runs on where the document names none.
+package enum Placement: Sendable {
+    /// One of its own: codecs, and sources that block.
+    case own
+    /// That of what feeds it: light work.
+    case upstream
+}
+
+/// Who sets a node's speed.
+package enum Pacing: Sendable, Equatable {
+    /// A clock or a sender: it never waits for its readers.
+    case paced
+    /// Nobody: it runs as fast as its readers take it, and loses nothing.
+    case unpaced
+    /// Its inlets: unpaced when all of them are.
+    case followsInlets
+}
+
+/// Something that only one node may use.
+package struct ResourceClaim: Sendable, Hashable, CustomStringConvertible {
+    package enum Resource: String, Sendable {
+        case tcpPort = "TCP port"
+        case udpPort = "UDP port"
+        case outputPath = "output path"
+        case file
+        case device
+    }
+    package let resource: Resource
+    /// Normalised by the kind, so that one thing has one name.
+    package let name: String
+    /// The setting that faults point at.
+    package let setting: String?
+
+    package init(_ resource: Resource, _ name: String, setting: String? = nil) {
+        self.resource = resource
+        self.name = name
+        self.setting = setting
+    }
+
+    package static func == (a: Self, b: Self) -> Bool { a.resource == b.resource && a.name == b.name }
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(resource)
+        hasher.combine(name)
+    }
+    package var description: String { "\(resource.rawValue) \(name)" }
+}
+
+/// What a kind's own check finds wrong with settings that are each valid.
+package struct SettingFault: Sendable, Equatable {
+    /// The setting to point at, nil for all of them.
+    package let setting: String?
+    package let found: String
+    package let expected: String
+    package let remedy: String
+
+    package init(_ setting: String?, found: String, expected: String, remedy: String) {
+        self.setting = setting
+        self.found = found
+        self.expected = expected
+        self.remedy = remedy
+    }
+}
+
+/// A kind of node. A class only so that thousands of nodes share it; it never changes.
+package final class KindDeclaration: Sendable {
+    /// As documents name it: `encode.video`.
+    package let name: String
+    /// One sentence.
+    package let summary: String
+    package let inlets: [InletDeclaration]
+    package let outlets: OutletRule
+    package let settings: [SettingDeclaration]
+    package let placement: Placement
+    package let pacing: @Sendable (SettingValues) -> Pacing
+    package let claims: @Sendable (SettingValues) -> [ResourceClaim]
+    /// Rules between settings; only called with settings that are each valid.
+    package let check: @Sendable (SettingValues) -> [SettingFault]
+
+    /// - Precondition: no inlet, fixed outlet or setting has the name of another.
+    package init(
+        _ name: String, _ summary: String, inlets: [InletDeclaration] = [], outlets: OutletRule = .fixed([]),
+        settings: [SettingDeclaration] = [], placement: Placement = .own,
+        pacing: @escaping @Sendable (SettingValues) -> Pacing = { _ in .followsInlets },
+        claims: @escaping @Sendable (SettingValues) -> [ResourceClaim] = { _ in [] },
+        check: @escaping @Sendable (SettingValues) -> [SettingFault] = { _ in [] }
+    ) {
+        precondition(Set(inlets.map(\.name)).count == inlets.count, "\(name): two inlets of one name")
+        precondition(Set(settings.map(\.name)).count == settings.count, "\(name): two settings of one name")
+        self.name = name
+        self.summary = summary
+        self.inlets = inlets
+        self.outlets = outlets
+        self.settings = settings
+        self.placement = placement
+        self.pacing = pacing
+        self.claims = claims
+        self.check = check
+    }
+
+    package func inlet(_ name: String) -> InletDeclaration? { inlets.first { $0.name == name } }
+    package func setting(_ name: String) -> SettingDeclaration? { settings.first { $0.name == name } }
+}
+
+/// All kinds that an engine can run.
+package struct Catalogue: Sendable {
+    /// In the order in which documentation lists them.
+    package let kinds: [KindDeclaration]
+    private let byName: [String: KindDeclaration]
+
+    /// - Precondition: names are unique.
+    package init(_ kinds: [KindDeclaration]) {
+        self.kinds = kinds
+        byName = Dictionary(uniqueKeysWithValues: kinds.map { ($0.name, $0) })
+    }
+
+    package subscript(name: String) -> KindDeclaration? { byName[name] }
+}

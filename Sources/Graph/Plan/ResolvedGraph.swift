@@ -1,0 +1,198 @@
+// A graph that is known to be right: every setting checked, every edge connected, nodes in the order in which grains
+// pass them. What the engine runs. Immutable values; unchanged nodes are shared between revisions. Any thread.
+package import Media
+
+/// An outlet of a node.
+package struct PortReference: Sendable, Hashable, CustomStringConvertible {
+    package let node: String
+    package let outlet: String
+
+    package init(node: String, outlet: String) {
+        self.node = node
+        self.outlet = outlet
+    }
+
+    package var description: String { "\(node).\(outlet)" }
+}
+
+/// What a reader does that has fallen behind.
+package enum Behind: String, Sendable, CaseIterable {
+    /// Goes on at the newest (coded: key) grain.
+    case skip
+    /// Goes on at the oldest grain that is still there.
+    case oldest
+    /// Makes the writer wait: the edge is lossless.
+    case wait
+}
+
+/// An inlet of a node: its name, and the key among several edges.
+package struct InletAddress: Sendable, Hashable, CustomStringConvertible {
+    package let name: String
+    package let key: String?
+
+    package init(_ name: String, key: String? = nil) {
+        self.name = name
+        self.key = key
+    }
+
+    package var description: String { key.map { "\(name)/\($0)" } ?? name }
+}
+
+/// One edge, seen from where it ends.
+package struct ResolvedInlet: Sendable, Hashable {
+    package let name: String
+    /// The name of this edge where the inlet takes many and the document names them.
+    package let key: String?
+    package let from: PortReference
+    package let type: MediaType
+    /// Nil: the document leaves it to the node.
+    package let behind: Behind?
+    /// Whether the writer waits for this reader: all upstream is unpaced, or the edge says so.
+    package let isLossless: Bool
+
+    package var address: InletAddress { InletAddress(name, key: key) }
+}
+
+/// An outlet and the window that its ring keeps.
+package struct ResolvedOutlet: Sendable, Hashable {
+    package let name: String
+    package let type: MediaType
+    /// Nil: the default depth of the type.
+    package let hold: MediaTime?
+}
+
+/// Which elementary stream of a source an outlet carries.
+package struct TrackSelector: Sendable, Hashable {
+    package enum TrackType: String, Sendable, CaseIterable {
+        case video, audio, data
+
+        /// What the outlet carries.
+        package var mediaType: MediaType {
+            switch self {
+            case .video: .codedVideo
+            case .audio: .codedAudio
+            case .data: .data
+            }
+        }
+    }
+    /// The outlet.
+    package let name: String
+    package let type: TrackType
+    /// ISO 639-2 or BCP 47.
+    package var language: String?
+    /// libav's name of the codec.
+    package var codec: String?
+    /// The container's id of the stream: a PID in a transport stream.
+    package var id: Int?
+    /// Which of those that fit, counted from 0.
+    package var index: Int?
+
+    package init(_ name: String, _ type: TrackType) {
+        self.name = name
+        self.type = type
+    }
+}
+
+/// Which program of a stream that carries several.
+package enum ProgramSelector: Sendable, Hashable {
+    /// By its number in the program association table.
+    case number(Int)
+    /// By its service name.
+    case service(String)
+}
+
+/// A node whose every part is checked. A class so that unchanged nodes are shared by revisions; it never changes.
+package final class ResolvedNode: Sendable {
+    package let id: String
+    package let kind: KindDeclaration
+    package let settings: SettingValues
+    /// The wired inlets, in the order of the kind's declaration.
+    package let inlets: [ResolvedInlet]
+    /// The outlets that exist.
+    package let outlets: [ResolvedOutlet]
+    /// Of kinds whose outlets are tracks.
+    package let tracks: [TrackSelector]
+    /// Of kinds whose outlets are tracks: nil takes the first.
+    package let program: ProgramSelector?
+    /// The lane that the document names.
+    package let lane: String?
+    /// Whether this node runs as fast as its readers take it.
+    package let isUnpaced: Bool
+    let claims: [ResourceClaim]
+    /// The node's part of the document.
+    let definition: JSONObject
+
+    init(
+        id: String, parts: NodeParts, inlets: [ResolvedInlet], isUnpaced: Bool, definition: JSONObject
+    ) {
+        self.id = id
+        kind = parts.kind
+        settings = parts.settings
+        self.inlets = inlets
+        outlets = parts.outlets
+        tracks = parts.tracks
+        program = parts.program
+        lane = parts.lane
+        self.isUnpaced = isUnpaced
+        claims = parts.claims
+        self.definition = definition
+    }
+
+    package func outlet(_ name: String) -> ResolvedOutlet? { outlets.first { $0.name == name } }
+
+    /// Every setting with its value, secrets masked.
+    package var resolvedSettings: JSON { settings.resolved(kind.settings) }
+}
+
+/// What of a node does not depend on others.
+struct NodeParts: Sendable {
+    let kind: KindDeclaration
+    let settings: SettingValues
+    let outlets: [ResolvedOutlet]
+    let tracks: [TrackSelector]
+    let program: ProgramSelector?
+    let lane: String?
+    let claims: [ResourceClaim]
+}
+
+/// Elementary streams that belong together.
+package struct ResolvedProgram: Sendable, Equatable {
+    package struct Member: Sendable, Equatable {
+        /// The inlet that takes it, and the key among several.
+        package let address: InletAddress
+        package let from: PortReference
+        package let type: MediaType
+    }
+    package let name: String
+    package let members: [Member]
+}
+
+/// An edge: who reads what.
+package struct ResolvedEdge: Sendable, Hashable {
+    package let from: PortReference
+    package let to: String
+    package let inlet: ResolvedInlet
+}
+
+/// The whole graph.
+package struct ResolvedGraph: Sendable {
+    package let name: String
+    /// In topological order: a node comes after all that feed it.
+    package let nodes: [ResolvedNode]
+    package let programs: [ResolvedProgram]
+    /// The document that it came from.
+    package let json: JSON
+    /// The document's nodes; finds a node's place by its id.
+    let definitions: JSONObject
+    /// In the order of the document.
+    let inDocumentOrder: [ResolvedNode]
+
+    package subscript(id: String) -> ResolvedNode? {
+        definitions.position(of: id).map { inDocumentOrder[$0] }
+    }
+
+    /// All edges, in the order of the nodes that read them.
+    package var edges: [ResolvedEdge] {
+        nodes.flatMap { node in node.inlets.map { ResolvedEdge(from: $0.from, to: node.id, inlet: $0) } }
+    }
+}
