@@ -48,13 +48,18 @@ let package = Package(
         .target(name: "Recording", dependencies: ["Engine"], swiftSettings: strict),
 
         // Floor 5: faces.
-        .target(name: "API", dependencies: ["Engine", "CMicroHTTPD"], swiftSettings: strict),
+        .target(
+            name: "API", dependencies: ["Engine", "CMicroHTTPD", "CLinux"],
+            resources: [.embedInCode("Resources/dashboard.html")], swiftSettings: strict),
 
         // Floor 6: the program.
         .executableTarget(
             name: "patchbay",
             dependencies: ["API", "Capture", "Codecs", "Routing", "HLS", "Recording", "Engine"],
             swiftSettings: strict),
+
+        .testTarget(
+            name: "APITests", dependencies: ["API", "CLinux", "CMicroHTTPD"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )
