@@ -9,7 +9,7 @@ internal import Synchronization
 /// One request on its way in. Retained by libmicrohttpd's per-request pointer from the request line to its completion.
 final class Exchange {
     let id: Suspensions.ID
-    private(set) var target: Result<RequestTarget, APIProblem>
+    let target: Result<RequestTarget, APIProblem>
     var request: Request?
     var hasHead = false
     var isSuspended = false
@@ -72,17 +72,21 @@ final class HTTPThread {
         return Exchange(id: nextID, rawTarget: rawTarget)
     }
 
-    /// The head has arrived. A refusal goes out before any of the body is read; libmicrohttpd then closes the connection.
+    /// The head has arrived. A refusal goes out before any of the body is read; libmicrohttpd closes the connection
+    /// after one that is so early, so without a body it waits until the request is complete.
     func head(_ exchange: Exchange, method: String, _ connection: OpaquePointer) -> MHD_Result {
         let headers = requestHeaders(connection)
+        let declaredLength = headers["content-length"].flatMap { Int($0) } ?? 0
+        let hasBody = declaredLength > 0 || headers["transfer-encoding"] != nil
         switch exchange.target {
         case .failure(let problem):
-            return send(.problem(problem), on: connection)
+            return hasBody ? send(.problem(problem), on: connection) : microhttpd_yes()
         case .success(let target):
             let request = Request(Method(rawValue: method), target, headers: headers)
             exchange.request = request
-            guard let refusal = service.refusal(of: request, declaredLength: headers["content-length"].flatMap { Int($0) })
-            else { return microhttpd_yes() }
+            guard hasBody, let refusal = service.refusal(of: request, declaredLength: declaredLength) else {
+                return microhttpd_yes()
+            }
             return send(refusal, on: connection)
         }
     }
@@ -104,6 +108,7 @@ final class HTTPThread {
             return send(answer, on: connection)
         }
         admission.began(UInt(bitPattern: connection))
+        if case .failure(let problem) = exchange.target { return send(.problem(problem), on: connection) }
         guard let request = exchange.request else { return microhttpd_no() }
         guard request.body.count <= Service.longestBody else { return send(.problem(Service.tooLarge), on: connection) }
         exchange.request = nil

@@ -32,11 +32,11 @@ package struct Service: Sendable {
 
     /// What can be said from the head alone: nil to go on and read the body. So nobody without a token makes the engine
     /// take in a body.
-    package func refusal(of request: Request, declaredLength: Int?) -> Response? {
+    package func refusal(of request: Request, declaredLength: Int) -> Response? {
         do throws(APIProblem) {
             let (route, _) = try router.match(request.target)
             try access.check(request, for: route.requirement)
-            if let declaredLength, declaredLength > Self.longestBody { throw Self.tooLarge }
+            if declaredLength > Self.longestBody { throw Self.tooLarge }
             return nil
         } catch {
             return dressed(.problem(error), for: request)
