@@ -13,8 +13,8 @@ struct TestServer {
     let server: HTTPServer
     var port: UInt16 { server.boundPort }
 
-    init(media: SimulatedMedia = SimulatedMedia(), router: Router = .everything, limits: Admission.Limits = .standard) throws {
-        let socket = try ListeningSocket(ListenAddress(octets: [127, 0, 0, 1], port: 0))
+    init(media: SimulatedMedia = SimulatedMedia(), router: Router = .everything, port: UInt16 = 0, limits: Admission.Limits = .standard) throws {
+        let socket = try ListeningSocket(ListenAddress(octets: [127, 0, 0, 1], port: port))
         let service = makeService(listen: socket.address, router: router, engine: engine, media: media, counters: counters)
         server = try HTTPServer(on: socket, service: service, counters: counters, limits: limits)
     }
