@@ -52,7 +52,9 @@ let package = Package(
         .target(name: "Recording", dependencies: ["Engine"], swiftSettings: strict),
 
         // Floor 5: faces.
-        .target(name: "API", dependencies: ["Engine", "CMicroHTTPD"], swiftSettings: strict),
+        .target(
+            name: "API", dependencies: ["Engine", "CMicroHTTPD", "CLinux"],
+            resources: [.embedInCode("Resources/dashboard.html")], swiftSettings: strict),
 
         // Floor 6: the program.
         .executableTarget(
@@ -71,6 +73,8 @@ let package = Package(
         .testTarget(name: "AVTests", dependencies: ["AV", "CFFmpeg", "Media"], swiftSettings: strict),
         // Tests.
         .testTarget(name: "GraphTests", dependencies: ["Graph", "Media"], swiftSettings: strict),
+        .testTarget(
+            name: "APITests", dependencies: ["API", "CLinux", "CMicroHTTPD"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,111 @@
+// What the API needs of the engine and of those who make live content. The composition root joins them to it, so that
+// this target knows routes and answers and nothing of how a graph runs.
+
+/// The kind of patch that the body of `PATCH /v1/graph` is.
+package enum PatchMediaType: String, Sendable, CaseIterable {
+    /// RFC 6902.
+    case jsonPatch = "application/json-patch+json"
+    /// RFC 7396.
+    case mergePatch = "application/merge-patch+json"
+}
+
+/// The engine's face. Called from tasks of the API, never on the HTTP thread; may suspend for as long as a graph
+/// transaction takes.
+package protocol ControlPlane: Sendable {
+    /// The graph document and its revision, the entity tag without quotes.
+    func graph() async -> (json: [UInt8], revision: String)
+
+    /// Applies a patch as one transaction. `ifMatch` is a revision the client insists on, without quotes.
+    /// - Throws: what is wrong with the patch, `.revisionMismatch` if the base has moved on where the patch reaches.
+    func patchGraph(
+        _ body: [UInt8], mediaType: PatchMediaType, ifMatch: String?
+    ) async throws(APIProblem) -> (json: [UInt8], revision: String)
+
+    /// All nodes as JSON (`{"nodes":[…]}`).
+    func nodes() async -> [UInt8]
+
+    /// One node as JSON, nil if there is none of that id. Ids of sub-graph nodes hold a `/`.
+    func node(_ id: String) async -> [UInt8]?
+
+    /// The kinds with their ports and settings as JSON Schema.
+    func kinds() async -> [UInt8]
+
+    /// A report for people and monitors; `isHealthy` decides between 200 and 503.
+    func health() async -> (json: [UInt8], isHealthy: Bool)
+
+    /// Whether the graph runs, so that traffic may be sent here.
+    func isReady() async -> Bool
+
+    /// Prometheus text, version 0.0.4.
+    func metrics() async -> [UInt8]
+}
+
+/// What is served below `/live/`. Called on the HTTP thread, for any number of listeners at once: it must be
+/// thread-safe and must not block.
+package protocol LiveContent: Sendable {
+    /// The content at a path below `/live/`, without a leading slash; nil if there is none. The path has been decoded
+    /// and holds no empty segment, `.`, `..`, NUL, control character or backslash.
+    func content(at path: String) -> LiveAnswer?
+}
+
+/// One piece of live content: a playlist or a segment.
+package struct LiveAnswer: Sendable {
+    /// Where the bytes are.
+    package enum Source: Sendable {
+        /// In memory: sent from where they lie, held until the last client has them.
+        case memory(SharedBytes)
+        /// A regular file, by its path on disk; a symbolic link is not followed.
+        case file(path: String)
+    }
+
+    package var source: Source
+    package var contentType: String
+    package var caching: CacheRule
+    /// A strong entity tag without quotes; nil: files get one from inode, size and time, memory has none.
+    package var entityTag: String?
+
+    package init(source: Source, contentType: String, caching: CacheRule, entityTag: String? = nil) {
+        self.source = source
+        self.contentType = contentType
+        self.caching = caching
+        self.entityTag = entityTag
+    }
+}
+
+/// What caches may do with an answer (RFC 9111, RFC 8246).
+package enum CacheRule: Sendable, Equatable {
+    /// Keep it, but ask each time: playlists.
+    case noCache
+    /// Never keep it: states that are old when they arrive.
+    case noStore
+    /// The name will never mean other bytes: segments.
+    case immutable(maxAgeSeconds: Int)
+    case maxAge(seconds: Int)
+
+    /// The value of `Cache-Control`.
+    package var headerValue: String {
+        switch self {
+        case .noCache: "no-cache"
+        case .noStore: "no-store"
+        case .immutable(let maxAgeSeconds): "public, max-age=\(maxAgeSeconds), immutable"
+        case .maxAge(let seconds): "public, max-age=\(seconds)"
+        }
+    }
+}
+
+/// The media types of what is played, as the field's players expect them.
+package enum MediaContentType {
+    /// The type for a file name, by its extension (RFC 8216 section 4, RFC 6381 section 3).
+    package static func of(fileName: String) -> String {
+        guard let dot = fileName.lastIndex(of: ".") else { return "application/octet-stream" }
+        switch fileName[fileName.index(after: dot)...].lowercased() {
+        case "m3u8": return "application/vnd.apple.mpegurl"
+        case "mp4", "m4s", "m4v", "cmfv": return "video/mp4"
+        case "m4a", "cmfa": return "audio/mp4"
+        case "ts": return "video/mp2t"
+        case "vtt": return "text/vtt; charset=utf-8"
+        case "json": return "application/json"
+        default: return "application/octet-stream"
+        }
+    }
+}

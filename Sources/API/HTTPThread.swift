@@ -1,0 +1,201 @@
+// What happens on libmicrohttpd's thread: connections come and go, requests arrive piece by piece, answers leave.
+// Everything here runs on that one thread, from the daemon's start to its stop; it decides nothing and waits for nothing.
+// Model: sesse/nageru shared/httpd.cpp.
+
+internal import CLinux
+internal import CMicroHTTPD
+internal import Synchronization
+
+/// One request on its way in. Retained by libmicrohttpd's per-request pointer from the request line to its completion.
+final class Exchange {
+    let id: Suspensions.ID
+    let target: Result<RequestTarget, APIProblem>
+    var request: Request?
+    var hasHead = false
+    var isSuspended = false
+
+    init(id: Suspensions.ID, rawTarget: String) {
+        self.id = id
+        do throws(APIProblem) { target = .success(try RequestTarget(rawTarget)) } catch { target = .failure(error) }
+    }
+}
+
+/// The state of one listener's HTTP thread.
+final class HTTPThread {
+    private let service: Service
+    private let counters: HTTPCounters
+    let suspensions = Suspensions()
+    private var admission: Admission
+    private var nextID: Suspensions.ID = 0
+
+    init(service: Service, counters: HTTPCounters, limits: Admission.Limits) {
+        self.service = service
+        self.counters = counters
+        admission = Admission(limits)
+    }
+
+    // MARK: Connections
+
+    func admits(_ address: ListenAddress?) -> Bool {
+        guard let address else { return false }
+        switch admission.arrival(from: Admission.Origin(address), at: linux_monotonic_nanoseconds()) {
+        case .admit: return true
+        case .admitInstead(let victim):
+            // The end of file wakes libmicrohttpd, which closes it; the descriptor stays its own until then.
+            shutdown(microhttpd_socket(OpaquePointer(bitPattern: victim)), Int32(SHUT_RDWR))
+            counters.displacedConnections.add(1, ordering: .relaxed)
+            return true
+        case .refuse:
+            counters.refusedConnections.add(1, ordering: .relaxed)
+            return false
+        }
+    }
+
+    func opened(_ connection: OpaquePointer) {
+        guard let peer = ListenAddress(microhttpd_peer(connection)) else { return }
+        admission.opened(UInt(bitPattern: connection), from: .init(peer), at: linux_monotonic_nanoseconds())
+        counters.connections.add(1, ordering: .relaxed)
+        // Answers are small or one piece; waiting for more of them to fill a packet would only cost time.
+        var on: Int32 = 1
+        setsockopt(microhttpd_socket(connection), Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    func closed(_ connection: OpaquePointer) {
+        admission.closed(UInt(bitPattern: connection))
+        counters.connections.subtract(1, ordering: .relaxed)
+    }
+
+    // MARK: Requests
+
+    func exchange(for rawTarget: String) -> Exchange {
+        nextID &+= 1
+        return Exchange(id: nextID, rawTarget: rawTarget)
+    }
+
+    /// The head has arrived. A refusal goes out before any of the body is read; libmicrohttpd closes the connection
+    /// after one that is so early, so without a body it waits until the request is complete.
+    func head(_ exchange: Exchange, method: String, _ connection: OpaquePointer) -> MHD_Result {
+        let headers = requestHeaders(connection)
+        let declaredLength = headers["content-length"].flatMap { Int($0) } ?? 0
+        let hasBody = declaredLength > 0 || headers["transfer-encoding"] != nil
+        switch exchange.target {
+        case .failure(let problem):
+            return hasBody ? send(.problem(problem), on: connection) : microhttpd_yes()
+        case .success(let target):
+            let request = Request(Method(rawValue: method), target, headers: headers)
+            exchange.request = request
+            guard hasBody, let refusal = service.refusal(of: request, declaredLength: declaredLength) else {
+                return microhttpd_yes()
+            }
+            return send(refusal, on: connection)
+        }
+    }
+
+    /// A piece of the body has arrived. What is over the limit is dropped, and the whole answered with 413 at its end.
+    func body(_ exchange: Exchange, _ piece: UnsafeRawBufferPointer) -> MHD_Result {
+        let taken = exchange.request?.body.count ?? 0
+        let room = Service.longestBody + 1 - taken
+        exchange.request?.body.append(contentsOf: piece.prefix(room))
+        // Nobody sends this much by mistake: cut the connection rather than read on.
+        return room > 0 ? microhttpd_yes() : microhttpd_no()
+    }
+
+    /// The request is complete, or its task has answered.
+    func complete(_ exchange: Exchange, _ connection: OpaquePointer) -> MHD_Result {
+        if exchange.isSuspended {
+            // Not answered yet: libmicrohttpd may ask again before it has put the connection aside.
+            guard let answer = suspensions.takeAnswer(exchange.id) else { return microhttpd_yes() }
+            return send(answer, on: connection)
+        }
+        admission.began(UInt(bitPattern: connection))
+        if case .failure(let problem) = exchange.target { return send(.problem(problem), on: connection) }
+        guard let request = exchange.request else { return microhttpd_no() }
+        guard request.body.count <= Service.longestBody else { return send(.problem(Service.tooLarge), on: connection) }
+        exchange.request = nil
+        switch service.begin(request) {
+        case .now(let response): return send(response, on: connection)
+        case .later(let work):
+            let (id, suspensions) = (exchange.id, suspensions)
+            guard suspensions.suspend(id, connection) else { return send(HTTPServer.ending, on: connection) }
+            exchange.isSuspended = true
+            Task { suspensions.answer(id, await work()) }
+            return microhttpd_yes()
+        }
+    }
+
+    /// The request is over, answered or not.
+    func completed(_ exchange: Exchange, _ connection: OpaquePointer) {
+        _ = suspensions.takeAnswer(exchange.id)
+        admission.ended(UInt(bitPattern: connection), at: linux_monotonic_nanoseconds())
+    }
+
+    // MARK: Answers
+
+    private func send(_ response: Response, on connection: OpaquePointer) -> MHD_Result {
+        counters.requests.add(1, ordering: .relaxed)
+        counters.sentBytes.add(response.body.count, ordering: .relaxed)
+        guard let outgoing = response.outgoing() else { return microhttpd_no() }
+        defer { MHD_destroy_response(outgoing) }
+        for (name, value) in response.headers.fields {
+            guard microhttpd_is_yes(MHD_add_response_header(outgoing, name, value)) != 0 else { return microhttpd_no() }
+        }
+        return MHD_queue_response(connection, UInt32(response.status), outgoing)
+    }
+
+    private func requestHeaders(_ connection: OpaquePointer) -> Headers {
+        var headers = Headers()
+        withUnsafeMutablePointer(to: &headers) { pointer in
+            _ = microhttpd_headers(
+                connection,
+                { context, _, name, nameLength, value, valueLength in
+                    guard let context, let name else { return microhttpd_yes() }
+                    let text = value.map { String(decoding: UnsafeRawBufferPointer(start: $0, count: valueLength), as: UTF8.self) }
+                    context.assumingMemoryBound(to: Headers.self).pointee.add(
+                        String(decoding: UnsafeRawBufferPointer(start: name, count: nameLength), as: UTF8.self), text ?? "")
+                    return microhttpd_yes()
+                }, pointer)
+        }
+        return headers
+    }
+}
+
+extension Response {
+    /// The response as libmicrohttpd's, owned by the caller; nil if there is no memory for it or its file was sent
+    /// already.
+    fileprivate func outgoing() -> OpaquePointer? {
+        switch body {
+        case .empty: return microhttpd_empty_response()
+        case .memory(_, let range) where range.isEmpty: return microhttpd_empty_response()
+        case .memory(let bytes, let range):
+            // The bytes stay where they are; libmicrohttpd holds a reference until the last of them is sent.
+            let reference = Unmanaged.passRetained(bytes)
+            let made = MHD_create_response_from_buffer_with_free_callback_cls(
+                range.count, bytes.address(at: range.lowerBound),
+                { if let bytes = $0 { Unmanaged<SharedBytes>.fromOpaque(bytes).release() } }, reference.toOpaque())
+            if made == nil { reference.release() }
+            return made
+        case .file(let file, let range):
+            guard let descriptor = file.release() else { return nil }
+            let made = MHD_create_response_from_fd_at_offset64(UInt64(range.count), descriptor, UInt64(range.lowerBound))
+            if made == nil { close(descriptor) }
+            return made
+        }
+    }
+}
+
+extension ListenAddress {
+    /// The address in a socket address; nil if it is neither IPv4 nor IPv6.
+    init?(_ address: UnsafePointer<sockaddr>?) {
+        guard let address else { return nil }
+        let raw = UnsafeRawPointer(address)
+        switch Int32(address.pointee.sa_family) {
+        case AF_INET:
+            let peer = raw.loadUnaligned(as: sockaddr_in.self)
+            self.init(octets: withUnsafeBytes(of: peer.sin_addr) { Array($0) }, port: UInt16(bigEndian: peer.sin_port))
+        case AF_INET6:
+            let peer = raw.loadUnaligned(as: sockaddr_in6.self)
+            self.init(octets: withUnsafeBytes(of: peer.sin6_addr) { Array($0) }, port: UInt16(bigEndian: peer.sin6_port))
+        default: return nil
+        }
+    }
+}

@@ -1,0 +1,83 @@
+// Who listens on a port: /proc/net/tcp gives the socket's inode, /proc/PID/fd the process that holds it. Another user's
+// processes can be looked into by root alone; then nobody is named.
+
+internal import CLinux
+
+/// A process that listens on a port.
+package struct PortHolder: Sendable, Equatable, CustomStringConvertible {
+    package let process: Int
+    /// Its command line, blanks between arguments, cut at 80 characters.
+    package let command: String
+
+    package var description: String { "process \(process) (\(command))" }
+
+    /// The holder of `address`'s port; nil if it can't be known. Reads /proc, which may take some milliseconds.
+    package static func find(_ address: ListenAddress) -> PortHolder? {
+        let tables = ["/proc/net/tcp", "/proc/net/tcp6"].compactMap(contents)
+        let inodes = Set(tables.flatMap { listeningInodes(in: $0, port: address.port) })
+        guard !inodes.isEmpty else { return nil }
+        for process in names(in: "/proc").compactMap({ Int($0) }) {
+            let folder = "/proc/\(process)/fd"
+            for name in names(in: folder) {
+                guard let link = target(of: "\(folder)/\(name)"), let inode = socketInode(link) else { continue }
+                if inodes.contains(inode) { return PortHolder(process: process, command: command(of: process)) }
+            }
+        }
+        return nil
+    }
+
+    /// The inodes of sockets that listen on `port`, in the text of /proc/net/tcp or tcp6.
+    static func listeningInodes(in table: String, port: UInt16) -> [Int] {
+        let listening = "0A"
+        return table.split(separator: "\n").dropFirst().compactMap { line in
+            let fields = line.split(separator: " ")
+            guard fields.count > 9, fields[3] == listening, let colon = fields[1].lastIndex(of: ":"),
+                UInt16(fields[1][fields[1].index(after: colon)...], radix: 16) == port
+            else { return nil }
+            return Int(fields[9])
+        }
+    }
+
+    /// The inode in `socket:[12345]`.
+    static func socketInode(_ link: String) -> Int? {
+        guard link.hasPrefix("socket:["), link.hasSuffix("]") else { return nil }
+        return Int(link.dropFirst("socket:[".count).dropLast())
+    }
+
+    private static func command(of process: Int) -> String {
+        let arguments = contents("/proc/\(process)/cmdline")?.split(separator: "\0").joined(separator: " ")
+        let name = contents("/proc/\(process)/comm")?.filter { $0 != "\n" }
+        let text = arguments.flatMap { $0.isEmpty ? nil : $0 } ?? name ?? "unknown"
+        return text.count > 80 ? text.prefix(79) + "…" : text
+    }
+
+    private static func contents(_ path: String) -> String? {
+        let descriptor = linux_open(path, O_RDONLY, 0)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            let count = read(descriptor, &piece, piece.count)
+            guard count > 0 else { break }
+            bytes.append(contentsOf: piece.prefix(count))
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private static func names(in folder: String) -> [String] {
+        guard let stream = opendir(folder) else { return [] }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            names.append(withUnsafePointer(to: &entry.pointee.d_name.0) { String(cString: $0) })
+        }
+        return names
+    }
+
+    private static func target(of link: String) -> String? {
+        var text = [CChar](repeating: 0, count: 256)
+        let count = readlink(link, &text, text.count)
+        return count > 0 ? String(decoding: text.prefix(count).map(UInt8.init(bitPattern:)), as: UTF8.self) : nil
+    }
+}

@@ -1,0 +1,103 @@
+// Every route there is, declared once. What is not in this table does not exist.
+
+extension Router {
+    /// What `--listen` carries.
+    package static let everything = Router(controlRoutes + stateRoutes + [media, page])
+
+    /// What `--serve` carries: nothing that tells about the engine or changes it.
+    package static let publicOnly = Router(everything.routes.filter(\.isPublic))
+
+    private static let controlRoutes = [
+        Route(
+            template: "/v1/graph", requirement: .control,
+            operations: [
+                Operation(
+                    method: .get, action: .graph, summary: "The graph document; its ETag is the revision",
+                    outcomes: [.json("The document"), .init(status: 304, description: "It is still If-None-Match's")]),
+                Operation(
+                    method: .patch, action: .patchGraph,
+                    summary: "Changes the running graph in one transaction; all of it holds afterwards, or nothing",
+                    requestTypes: PatchMediaType.allCases.map(\.rawValue),
+                    outcomes: [.json("The document after the patch")],
+                    problems: [
+                        .conflict, .revisionMismatch, .bodyTooLarge, .unsupportedMediaType, .invalidGraph,
+                        .upstreamFailed, .upstreamTimedOut, .noSpace,
+                    ]),
+            ]),
+        .reading("/v1/nodes", .nodes, "State, formats, rates, drops, lag and ledger of every node"),
+        .reading("/v1/nodes/{id}", .node, "The same of one node; sub-graph ids hold a slash", problems: [.notFound]),
+        .reading("/v1/kinds", .kinds, "The kinds of nodes with ports, settings and their JSON Schema"),
+    ]
+
+    private static let stateRoutes = [
+        Route(
+            template: "/health", requirement: .control,
+            operations: [
+                Operation(
+                    method: .get, action: .health, summary: "How the engine is, for people and monitors",
+                    outcomes: [.json("Healthy"), .json("Not healthy", status: 503)])
+            ]),
+        Route(
+            template: "/health/live", requirement: .liveness, isPublic: true,
+            operations: [
+                Operation(
+                    method: .get, action: .live, summary: "Whether the process answers", outcomes: [.json("It does")])
+            ]),
+        Route(
+            template: "/health/ready", requirement: .control,
+            operations: [
+                Operation(
+                    method: .get, action: .ready, summary: "Whether the graph runs",
+                    outcomes: [.json("It does"), .json("Not yet, or no more", status: 503)])
+            ]),
+        Route(
+            template: "/metrics", requirement: .control,
+            operations: [
+                Operation(
+                    method: .get, action: .metrics, summary: "Metrics in Prometheus' text format 0.0.4",
+                    outcomes: [.init(status: 200, description: "The metrics", mediaType: "text/plain")])
+            ]),
+        .reading("/openapi.json", .openAPI, "This description"),
+    ]
+
+    private static let media = Route(
+        template: "/live/{path}", requirement: .media, isPublic: true,
+        operations: [
+            Operation(
+                method: .get, action: .media, summary: "HLS playlists and segments; ranges, CORS",
+                outcomes: [
+                    .init(status: 200, description: "The content", mediaType: "*/*"),
+                    .init(status: 206, description: "The range of it", mediaType: "*/*"),
+                    .init(status: 304, description: "It is still If-None-Match's"),
+                ],
+                problems: [.notFound, .rangeNotSatisfiable])
+        ])
+
+    private static let page = Route(
+        template: "/", requirement: .page,
+        operations: [
+            Operation(
+                method: .get, action: .page, summary: "The dashboard",
+                outcomes: [.init(status: 200, description: "A page", mediaType: "text/html")])
+        ])
+}
+
+extension Route {
+    /// A route that gives JSON and takes nothing.
+    fileprivate static func reading(
+        _ template: String, _ action: Action, _ summary: String, problems: [APIProblem.Code] = []
+    ) -> Route {
+        Route(
+            template: template, requirement: .control,
+            operations: [
+                Operation(
+                    method: .get, action: action, summary: summary, outcomes: [.json(summary)], problems: problems)
+            ])
+    }
+}
+
+extension Operation.Outcome {
+    fileprivate static func json(_ description: String, status: Int = 200) -> Operation.Outcome {
+        Operation.Outcome(status: status, description: description, mediaType: "application/json")
+    }
+}

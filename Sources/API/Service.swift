@@ -1,0 +1,208 @@
+// From request to response: route, access, action. Pure but for what it asks of the control plane and the live content;
+// knows no connection. `begin` runs on the HTTP thread and never waits; what must wait is returned as work for a task.
+
+/// The routes of one listener, joined to an engine.
+package struct Service: Sendable {
+    /// An answer, or what makes it.
+    package enum Answer: Sendable {
+        case now(Response)
+        case later(@Sendable () async -> Response)
+    }
+
+    private let router: Router
+    private let access: AccessPolicy
+    private let control: any ControlPlane
+    private let media: any LiveContent
+    private let counters: HTTPCounters
+    private let openAPI: [UInt8]
+
+    /// Bodies longer than this are refused with 413, in bytes.
+    package static let longestBody = 1 << 20
+
+    package init(
+        router: Router, access: AccessPolicy, control: any ControlPlane, media: any LiveContent, counters: HTTPCounters
+    ) {
+        self.router = router
+        self.access = access
+        self.control = control
+        self.media = media
+        self.counters = counters
+        openAPI = router.openAPI
+    }
+
+    /// What can be said from the head alone: nil to go on and read the body. So nobody without a token makes the engine
+    /// take in a body.
+    package func refusal(of request: Request, declaredLength: Int) -> Response? {
+        do throws(APIProblem) {
+            let (route, _) = try router.match(request.target)
+            try access.check(request, for: route.requirement)
+            if declaredLength > Self.longestBody { throw Self.tooLarge }
+            return nil
+        } catch {
+            return dressed(.problem(error), for: request)
+        }
+    }
+
+    /// Answers a complete request.
+    package func begin(_ request: Request) -> Answer {
+        do throws(APIProblem) {
+            let (route, argument) = try router.match(request.target)
+            try access.check(request, for: route.requirement)
+            if request.method == .options { return .now(options(route, request)) }
+            guard let method = request.method, let operation = route.operation(for: method) else {
+                return .now(notAllowed(route, request))
+            }
+            return try perform(operation.action, argument, request)
+        } catch {
+            return .now(dressed(.problem(error), for: request))
+        }
+    }
+
+    /// What a body that outgrows the limit is answered with.
+    package static let tooLarge = APIProblem(
+        .bodyTooLarge, "A body may have \(longestBody) bytes; send the change as several patches.")
+
+    // MARK: Actions
+
+    private func perform(_ action: Action, _ argument: String, _ request: Request) throws(APIProblem) -> Answer {
+        switch action {
+        case .page: now(page(request), request)
+        case .media: now(mediaAnswer(argument, request), request)
+        case .live: now(.json(Array(#"{"live":true}"#.utf8)), request)
+        case .openAPI: now(.json(openAPI, caching: .noCache), request)
+        case .patchGraph: try patch(request)
+        case .graph: later(request) { await graph(request) }
+        case .nodes:
+            later(request) {
+                var response = Response.json(await control.nodes())
+                if let cookie = access.mediaCookie(for: request) { response.headers.add("set-cookie", cookie) }
+                return response
+            }
+        case .node:
+            later(request) {
+                guard let json = await control.node(argument) else {
+                    return .problem(APIProblem(.notFound, "There is no node “\(argument)”; GET /v1/nodes lists them."))
+                }
+                return .json(json)
+            }
+        case .kinds: later(request) { .json(await control.kinds()) }
+        case .health:
+            later(request) {
+                let (json, isHealthy) = await control.health()
+                return .json(json, status: isHealthy ? 200 : 503)
+            }
+        case .ready:
+            later(request) {
+                let isReady = await control.isReady()
+                return .json(Array("{\"ready\":\(isReady)}".utf8), status: isReady ? 200 : 503)
+            }
+        case .metrics:
+            later(request) {
+                Response(
+                    bytes: await control.metrics() + counters.exposition, type: "text/plain; version=0.0.4; charset=utf-8")
+            }
+        }
+    }
+
+    private func now(_ response: Response, _ request: Request) -> Answer { .now(dressed(response, for: request)) }
+
+    private func later(_ request: Request, _ work: @escaping @Sendable () async -> Response) -> Answer {
+        .later { dressed(await work(), for: request) }
+    }
+
+    private func page(_ request: Request) -> Response {
+        var response = Dashboard.representation.answer(to: request)
+        response.headers.add("content-security-policy", Dashboard.contentSecurityPolicy)
+        return response
+    }
+
+    private func graph(_ request: Request) async -> Response {
+        let (json, revision) = await control.graph()
+        if request.holds(revision) {
+            return Response(304, headers: [("etag", "\"\(revision)\""), ("cache-control", "no-cache")])
+        }
+        var response = Response.json(json, caching: .noCache)
+        response.headers.add("etag", "\"\(revision)\"")
+        return response
+    }
+
+    private func patch(_ request: Request) throws(APIProblem) -> Answer {
+        let given = request.headers["content-type"] ?? ""
+        let essence = given.prefix { $0 != ";" }.lowercased().filter { $0 != " " && $0 != "\t" }
+        guard let mediaType = PatchMediaType(rawValue: essence) else {
+            var response = Response.problem(
+                APIProblem(.unsupportedMediaType, "The body has type “\(given)”; send one of \(Self.acceptPatch)."))
+            response.headers.add("accept-patch", Self.acceptPatch)
+            return now(response, request)
+        }
+        let required = try request.requiredRevision()
+        return later(request) {
+            do throws(APIProblem) {
+                let (json, revision) = try await control.patchGraph(
+                    request.body, mediaType: mediaType, ifMatch: required)
+                var response = Response.json(json, caching: .noCache)
+                response.headers.add("etag", "\"\(revision)\"")
+                return response
+            } catch {
+                return .problem(error)
+            }
+        }
+    }
+
+    private func mediaAnswer(_ path: String, _ request: Request) -> Response {
+        let missing = APIProblem(.notFound, "There is no live content at “\(path)”, or no more.")
+        // A segment that decodes to something with a separator in it is a way out of the folder for some file system.
+        let isPlain = request.target.segments.allSatisfy { !$0.contains("/") && !$0.contains("\\") }
+        guard isPlain, let answer = media.content(at: path) else { return .problem(missing) }
+        switch answer.source {
+        case .memory(let bytes):
+            return Representation(
+                body: .memory(bytes, 0..<bytes.count), contentType: answer.contentType, caching: answer.caching,
+                entityTag: answer.entityTag
+            ).answer(to: request)
+        case .file(let path):
+            guard let file = OpenFile(path: path) else { return .problem(missing) }
+            return Representation(
+                body: .file(file, 0..<file.size), contentType: answer.contentType, caching: answer.caching,
+                entityTag: answer.entityTag ?? file.entityTag
+            ).answer(to: request)
+        }
+    }
+
+    // MARK: What every answer has
+
+    private static let acceptPatch = PatchMediaType.allCases.map(\.rawValue).joined(separator: ", ")
+
+    private func options(_ route: Route, _ request: Request) -> Response {
+        var response = Response(204, headers: [("allow", route.allow)])
+        if route.operations.contains(where: { $0.method == .patch }) {
+            response.headers.add("accept-patch", Self.acceptPatch)
+        }
+        if route.requirement == .media {
+            response.headers.add("access-control-allow-methods", route.allow)
+            response.headers.add("access-control-allow-headers", "Range, If-None-Match, If-Range")
+            response.headers.add("access-control-max-age", "86400")
+        }
+        return dressed(response, for: request)
+    }
+
+    private func notAllowed(_ route: Route, _ request: Request) -> Response {
+        var response = Response.problem(APIProblem(.methodNotAllowed, "This resource takes \(route.allow)."))
+        response.headers.add("allow", route.allow)
+        return dressed(response, for: request)
+    }
+
+    private func dressed(_ response: Response, for request: Request) -> Response {
+        var response = response
+        response.headers.add("x-content-type-options", "nosniff")
+        if response.status == APIProblem.Code.unauthorized.status {
+            response.headers.add("www-authenticate", "Bearer realm=\"patchbay\"")
+        }
+        if request.target.segments.first == "live" {
+            response.headers.add("access-control-allow-origin", "*")
+            response.headers.add(
+                "access-control-expose-headers", "Accept-Ranges, Content-Length, Content-Range, ETag")
+        }
+        return response
+    }
+}

@@ -1,0 +1,137 @@
+// Simulations of the engine's face and of live content: they keep a document and a revision, as the real ones do.
+
+import Synchronization
+import Testing
+
+@testable import API
+
+/// An engine that holds a document as bytes; its patches replace it whole.
+final class SimulatedEngine: ControlPlane {
+    struct State {
+        var document = Array(#"{"patchbay":1,"name":"first-light","nodes":{}}"#.utf8)
+        var revision = 1
+        var nodes = Array(#"{"nodes":[]}"#.utf8)
+        var isHealthy = true
+        var isReady = true
+        /// Waiting patches, resumed by `open`.
+        var waiting: [CheckedContinuation<Void, Never>] = []
+        var isHeld = false
+    }
+
+    let state = Mutex(State())
+
+    /// From here on, patches wait until `release`.
+    func hold() { state.withLock { $0.isHeld = true } }
+
+    func release() {
+        let waiting = state.withLock { state in
+            state.isHeld = false
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for continuation in waiting { continuation.resume() }
+    }
+
+    var waitingCount: Int { state.withLock { $0.waiting.count } }
+
+    func graph() async -> (json: [UInt8], revision: String) {
+        state.withLock { ($0.document, "r\($0.revision)") }
+    }
+
+    func patchGraph(
+        _ body: [UInt8], mediaType: PatchMediaType, ifMatch: String?
+    ) async throws(APIProblem) -> (json: [UInt8], revision: String) {
+        await withCheckedContinuation { continuation in
+            let passes = state.withLock { state in
+                if state.isHeld { state.waiting.append(continuation) }
+                return !state.isHeld
+            }
+            if passes { continuation.resume() }
+        }
+        guard body.first == UInt8(ascii: "{") || body.first == UInt8(ascii: "[") else {
+            throw APIProblem(
+                .invalidGraph, "There are 1 faults.", pointer: "/nodes/live",
+                errors: [.init(pointer: "/nodes/live", detail: "no such kind")])
+        }
+        let result: (json: [UInt8], revision: String)? = state.withLock { state in
+            if let ifMatch, ifMatch != "r\(state.revision)" { return nil }
+            state.document = body
+            state.revision += 1
+            return (body, "r\(state.revision)")
+        }
+        guard let result else { throw APIProblem(.revisionMismatch, "The graph has moved on.") }
+        return result
+    }
+
+    func nodes() async -> [UInt8] { state.withLock { $0.nodes } }
+
+    func node(_ id: String) async -> [UInt8]? {
+        id == "camera" || id == "ch1/h264" ? Array(#"{"id":"\#(id)"}"#.utf8) : nil
+    }
+
+    func kinds() async -> [UInt8] { Array(#"{"kinds":[]}"#.utf8) }
+
+    func health() async -> (json: [UInt8], isHealthy: Bool) {
+        (Array(#"{"status":"ok"}"#.utf8), state.withLock { $0.isHealthy })
+    }
+
+    func isReady() async -> Bool { state.withLock { $0.isReady } }
+
+    func metrics() async -> [UInt8] { Array("patchbay_up 1\n".utf8) }
+}
+
+/// Live content: a playlist and a segment in memory, and a folder on disk.
+struct SimulatedMedia: LiveContent {
+    static let segment = SharedBytes((0..<100_000).map { UInt8(truncatingIfNeeded: $0 &* 31) })
+    var folder: String?
+
+    func content(at path: String) -> LiveAnswer? {
+        switch path {
+        case "first-light/index.m3u8":
+            LiveAnswer(
+                source: .memory(SharedBytes("#EXTM3U\n")), contentType: MediaContentType.of(fileName: path),
+                caching: .noCache, entityTag: "p1")
+        case "first-light/s1.m4s":
+            LiveAnswer(
+                source: .memory(Self.segment), contentType: MediaContentType.of(fileName: path),
+                caching: .immutable(maxAgeSeconds: 60), entityTag: "s1")
+        default:
+            folder.map {
+                LiveAnswer(
+                    source: .file(path: "\($0)/\(path)"), contentType: MediaContentType.of(fileName: path),
+                    caching: .noCache)
+            }
+        }
+    }
+}
+
+/// A service over simulations, as the composition root builds it.
+func makeService(
+    listen: ListenAddress = .standard, token: String? = nil, router: Router = .everything,
+    engine: SimulatedEngine = SimulatedEngine(), media: SimulatedMedia = SimulatedMedia(),
+    counters: HTTPCounters = HTTPCounters()
+) -> Service {
+    Service(
+        router: router,
+        access: AccessPolicy(listen: listen, token: token, hostName: "Studio", mediaKey: "k3y"), control: engine,
+        media: media, counters: counters)
+}
+
+extension Service {
+    /// The answer to a request, as the HTTP thread gets it.
+    func answer(
+        _ method: Method?, _ target: String, _ headers: [(String, String)] = [("Host", "localhost:7435")],
+        body: String = ""
+    ) async throws -> Response {
+        let request = Request(method, try RequestTarget(target), headers: Headers(headers), body: Array(body.utf8))
+        if let refusal = refusal(of: request, declaredLength: body.utf8.count) { return refusal }
+        switch begin(request) {
+        case .now(let response): return response
+        case .later(let work): return await work()
+        }
+    }
+}
+
+extension Response {
+    var text: String { String(decoding: bytes, as: UTF8.self) }
+}
