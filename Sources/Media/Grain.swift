@@ -68,3 +68,25 @@ extension pbr_grain {
 public func stageHash(_ id: String) -> UInt64 {
     id.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
 }
+
+extension PictureFormat {
+    /// The flags that every grain of this format carries.
+    public var grainFlags: UInt32 {
+        switch fieldOrder {
+        case .topFirst: PBR_GRAIN_INTERLACED | PBR_GRAIN_TOP_FIELD_FIRST
+        case .bottomFirst: PBR_GRAIN_INTERLACED
+        case .unknown, .progressive: 0
+        }
+    }
+}
+
+extension pbr_grain {
+    /// The timecode of the frame (SMPTE ST 12-1), nil where there is none.
+    public var label: Timecode? {
+        get { flags & PBR_GRAIN_TIMECODE == 0 ? nil : Timecode(packed: timecode) }
+        set {
+            flags = newValue == nil ? flags & ~PBR_GRAIN_TIMECODE : flags | PBR_GRAIN_TIMECODE
+            timecode = newValue?.packed ?? 0
+        }
+    }
+}
