@@ -1,9 +1,10 @@
 // `source.pattern`: test pictures and sound that say who they are. Paced by the clock, or as fast as they are taken.
 //
 // Picture n begins n periods after the node's start, to the nanosecond; the sound's first sample with picture 0.
+import CRingLayout
 package import Engine
 package import Graph
-package import Media
+import Media
 import Rings
 import Synchronization
 
