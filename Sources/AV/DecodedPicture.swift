@@ -24,6 +24,12 @@ package struct DecodedPicture {
         return isWhole ? claim.buffer : nil
     }
 
+    /// The buffer of `store` that holds the whole picture; nil when it lies elsewhere, in an earlier store for one.
+    package func index(in store: (any PictureStore)?) -> Int32? {
+        guard let store, let storeIndex, let opaque = frame.pointee.opaque else { return nil }
+        return Unmanaged<Claim>.fromOpaque(opaque).takeUnretainedValue().store === store ? storeIndex : nil
+    }
+
     /// The first byte of a plane's top left pixel, and bytes from one line to the next.
     package func plane(_ index: Int) -> (start: UnsafeRawPointer, stride: Int)? {
         guard (0..<4).contains(index) else { return nil }

@@ -82,7 +82,10 @@ public struct PacketRingReader: ~Copyable {
     }
 
     /// Goes on to the next packet without taking this one's bytes.
-    public mutating func skip() { advance(to: cursor &+ 1) }
+    public mutating func skip() {
+        advance(to: cursor &+ 1)
+        mapping.takenWord(seat.id).pointee.wrappingAdd(1, ordering: .relaxed)
+    }
 
     private func copyOut(_ position: UInt64, _ size: Int, _ buffer: UnsafeMutableRawBufferPointer) {
         let words = (size + 7) / 8

@@ -1,0 +1,266 @@
+// The video half of `decode`. On the node's lane; libavcodec's threads reach the ring's buffers through the store.
+import AV
+import CRingLayout
+import Engine
+import Graph
+import Media
+import Rings
+import Synchronization
+
+/// Carries a non-copyable decoder.
+private final class DecoderBox {
+    var decoder: VideoDecoder
+    init(_ decoder: consuming VideoDecoder) { self.decoder = decoder }
+}
+
+struct VideoDecoding {
+    private let inlet: Inlet
+    private let outlet: Outlet
+    private let settings: DecodeSettings
+    private let context: NodeContext
+    private var phase = DecodingPhase.waiting
+    private var box: DecoderBox?
+    private var attached: RingPictureStore?
+    private var hasPicture = false
+    private var needsKey = true
+    /// What packets carried, by token: libavcodec hands the token through to the picture.
+    private var carried = GrainMemory()
+    private let sideData = SideDataBox()
+    private var ignoresFieldOrder = false
+    private var fault: NodeFault?
+
+    init(_ inlet: Inlet, _ outlet: Outlet, _ settings: DecodeSettings, _ context: NodeContext) {
+        self.inlet = inlet
+        self.outlet = outlet
+        self.settings = settings
+        self.context = context
+    }
+
+    // MARK: News
+
+    mutating func changed(_ news: InletNews) {
+        switch news {
+        case .format(let format):
+            if box == nil { open(format) } else { finish(then: format) }
+        case .ended:
+            if box == nil { phase = .ended } else { finish(then: nil) }
+        case .noSignal, .absent:
+            // What is inside belongs to what was; show it, and start afresh with what comes.
+            if box != nil, let format = inlet.format { finish(then: format) }
+            outlet.set(.noSignal)
+        case .rewired: needsKey = true
+        }
+    }
+
+    private mutating func finish(then next: StreamFormat?) {
+        _ = box?.decoder.finish()
+        phase = .finishing(next: next)
+    }
+
+    private mutating func open(_ format: StreamFormat) {
+        guard let coded = format.coded else { return }
+        do throws(AVFault) {
+            let box = DecoderBox(
+                try VideoDecoder(coded, threads: settings.threads, isLowDelay: settings.isLowDelay))
+            self.box = box
+            phase = .decoding
+            needsKey = true
+            if let known = box.decoder.bufferFormat { declare(known) }
+        } catch {
+            fault = NodeFault(.unsupported, "\(coded.codec) can't be decoded: \(error.description)")
+        }
+    }
+
+    /// Renews the ring where the pictures' format is another, and lets the decoder decode into it.
+    private mutating func declare(_ format: VideoFormat) {
+        var format = format
+        // Streams that mix frames and fields say so on each grain; a new ring for each would be worse.
+        if ignoresFieldOrder, case .rawVideo(let current)? = outlet.format {
+            format.picture.fieldOrder = current.picture.fieldOrder
+        }
+        do throws(NodeFault) {
+            try outlet.declare(.rawVideo(format), holds: box?.decoder.neededHolds ?? 0)
+            if let box { attach(box) }
+        } catch { fault = error }
+    }
+
+    private mutating func attach(_ box: DecoderBox) {
+        attached = outlet.pictureStore
+        box.decoder.attach(attached)
+    }
+
+    // MARK: Steps
+
+    mutating func step() -> TrackStep {
+        if let fault { return .failed(fault) }
+        switch phase {
+        case .waiting: return .idle
+        case .ended: return .ended
+        case .decoding, .finishing: break
+        }
+        if hasPicture { return publish() }
+        guard let box else { return .idle }
+        switch box.decoder.receive() {
+        case .picture(let formatChanged):
+            hasPicture = true
+            if formatChanged, let format = box.decoder.bufferFormat {
+                declare(format)
+                if let fault { return .failed(fault) }
+            }
+            return publish()
+        case .none: return feed(box)
+        case .end: return reopen()
+        case .failed:
+            context.counters.errors.wrappingAdd(1, ordering: .relaxed)
+            return .busy
+        }
+    }
+
+    private mutating func reopen() -> TrackStep {
+        guard case .finishing(let next) = phase else { return .idle }
+        box = nil
+        guard let next else {
+            phase = .ended
+            return .ended
+        }
+        phase = .waiting
+        open(next)
+        return .busy
+    }
+
+    /// Sends the next packet to the decoder.
+    private mutating func feed(_ box: DecoderBox) -> TrackStep {
+        guard case .decoding = phase else { return .busy }
+        switch inlet.peekPacket() {
+        case .nothing: return .idle
+        case .lapped:
+            needsKey = true
+            return .busy
+        case .packet(let grain):
+            guard !needsKey || grain.isKey else {
+                inlet.skipPacket()
+                context.counters.skipped.wrappingAdd(1, ordering: .relaxed)
+                return .busy
+            }
+            return send(grain, box)
+        }
+    }
+
+    private mutating func send(_ grain: Grain, _ box: DecoderBox) -> TrackStep {
+        guard let room = box.decoder.reserve(Int(grain.size)), inlet.take(grain, into: room.paddedToWords(grain.size))
+        else {
+            // Overwritten while it was copied: the next look tells the loss.
+            return .busy
+        }
+        needsKey = false
+        let token = carried.remember(grain)
+        let outcome = box.decoder.send(
+            size: Int(grain.size), pts: grain.presentation?.nanoseconds, dts: grain.decoding?.nanoseconds,
+            duration: grain.duration, isKey: grain.isKey, token: token)
+        if case .failed = outcome { context.counters.errors.wrappingAdd(1, ordering: .relaxed) }
+        return .busy
+    }
+
+    private mutating func publish() -> TrackStep {
+        guard let box else { return .idle }
+        guard outlet.isReady else { return .idle }
+        hasPicture = false
+        // A ring that was renewed for one more reader is another store.
+        if attached !== outlet.pictureStore { attach(box) }
+        ignoresFieldOrder = true
+        let picture = box.decoder.picture
+        let grain = grain(for: picture)
+        fillSideData(picture)
+        if let buffer = picture.index(in: outlet.pictureStore),
+            case .done = outlet.publish(held: buffer, grain, sideData: sideData.writer.bytes)
+        {
+            return .busy
+        }
+        return copy(picture, grain)
+    }
+
+    /// The picture lies on libav's heap, in an earlier ring, or is shown twice.
+    private func copy(_ picture: DecodedPicture, _ grain: Grain) -> TrackStep {
+        guard case .rawVideo(let format)? = outlet.format, picture.pixelFormat == format.pixelFormat,
+            picture.size == format.picture.size
+        else {
+            context.counters.errors.wrappingAdd(1, ordering: .relaxed)
+            return .busy
+        }
+        guard let claim = outlet.claim() else { return .busy }
+        for plane in 0..<format.pixelFormat.planeCount {
+            guard let (source, stride) = picture.plane(plane) else { continue }
+            let line = format.pixelFormat.lineSize(plane: plane, width: format.picture.size.width)
+            for y in 0..<format.pixelFormat.lineCount(plane: plane, height: format.picture.size.height) {
+                let target = format.planes.offsets[plane] + y * format.planes.strides[plane]
+                UnsafeMutableRawBufferPointer(rebasing: claim.bytes[target...]).copyMemory(
+                    from: UnsafeRawBufferPointer(start: source + y * stride, count: line))
+            }
+        }
+        outlet.countCopy()
+        outlet.publish(claim, grain, sideData: sideData.writer.bytes)
+        return .busy
+    }
+
+    private mutating func grain(for picture: DecodedPicture) -> Grain {
+        var grain = Grain.empty()
+        if let source = carried.recall(picture.token) {
+            grain.inherit(from: source)
+            grain.flags |= source.flags & (PBR_GRAIN_DISCONTINUITY | PBR_GRAIN_CORRUPT)
+        }
+        grain.pts = picture.pts ?? picture.bestEffortPTS ?? .min
+        grain.duration = picture.duration
+        if grain.duration == 0, case .rawVideo(let format)? = outlet.format, let rate = format.picture.rate {
+            grain.duration = rate.period.nanoseconds
+        }
+        grain.isKey = true
+        if picture.isCorrupt { grain.flags |= PBR_GRAIN_CORRUPT }
+        if picture.isInterlaced { grain.flags |= PBR_GRAIN_INTERLACED }
+        if picture.isTopFieldFirst { grain.flags |= PBR_GRAIN_TOP_FIELD_FIRST }
+        if let timecode = picture.timecode { grain.label = timecode }
+        return grain
+    }
+
+    private func fillSideData(_ picture: DecodedPicture) {
+        sideData.writer.clear()
+        if let captions = picture.captions { sideData.writer.add(.captions, captions) }
+        if let active = picture.activeFormat { withUnsafeBytes(of: active) { sideData.writer.add(.activeFormat, $0) } }
+    }
+
+    mutating func stop() {
+        // The decoder's buffers go back to the ring before the ring goes.
+        box = nil
+        attached = nil
+        phase = .ended
+    }
+}
+
+/// Carries a non-copyable writer.
+private final class SideDataBox {
+    var writer = SideDataWriter(capacity: 4096)
+}
+
+/// What grains carried, kept while a codec works on them; the oldest of 128 is forgotten.
+struct GrainMemory {
+    private var grains = [Grain](repeating: .empty(), count: 128)
+    private var tokens = [Int64](repeating: -1, count: 128)
+    private var next: Int64 = 0
+
+    mutating func remember(_ grain: Grain) -> Int64 {
+        defer { next += 1 }
+        grains[Int(next & 127)] = grain
+        tokens[Int(next & 127)] = next
+        return next
+    }
+
+    func recall(_ token: Int64) -> Grain? {
+        token >= 0 && tokens[Int(token & 127)] == token ? grains[Int(token & 127)] : nil
+    }
+}
+
+extension UnsafeMutableRawBufferPointer {
+    /// The start of this memory, as long as `size` rounded up to 8: rings copy whole words, and packets are padded.
+    func paddedToWords(_ size: UInt32) -> UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(start: baseAddress, count: (Int(size) + 7) & ~7)
+    }
+}
