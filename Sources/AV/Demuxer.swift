@@ -141,7 +141,9 @@ package struct Demuxer: ~Copyable {
             describePrograms()
         }
         let index = packet.stream
-        guard index < streams.count else { return false }
+        // Packets that were read to find the streams come whatever was selected since.
+        guard index < streams.count, context.pointee.streams[index]?.pointee.discard != AVDISCARD_ALL
+        else { return false }
         switch try forms[index].form.apply(to: packet.packet, scratch: scratch) {
         case .dropped:
             droppedPackets += 1
