@@ -41,7 +41,9 @@ struct MuxerContext: ~Copyable {
         }
     }
 
-    private static func free(_ context: UnsafeMutablePointer<AVFormatContext>?, _ packet: UnsafeMutablePointer<AVPacket>?) {
+    private static func free(
+        _ context: UnsafeMutablePointer<AVFormatContext>?, _ packet: UnsafeMutablePointer<AVPacket>?
+    ) {
         var packet = packet
         av_packet_free(&packet)
         guard let context else { return }
@@ -90,7 +92,9 @@ struct MuxerContext: ~Copyable {
 
     private static func add(_ track: CodedFormat, to context: UnsafeMutablePointer<AVFormatContext>) throws(AVFault) {
         let stream = try checkAllocated(avformat_new_stream(context, nil), "open MP4")
-        guard let parameters = stream.pointee.codecpar else { throw AVFault(operation: "open MP4", code: av_error_no_memory) }
+        guard let parameters = stream.pointee.codecpar else {
+            throw AVFault(operation: "open MP4", code: av_error_no_memory)
+        }
         try track.store(in: parameters)
         // Players of Apple's take HEVC only with its parameter sets in the sample entry, which hvc1 promises.
         if track.codec == "hevc" { parameters.pointee.codec_tag = 0x3163_7668 }
@@ -111,7 +115,8 @@ struct MuxerContext: ~Copyable {
         if let display = hdr.masteringDisplay {
             let size = MemoryLayout<AVMasteringDisplayMetadata>.size
             try room(AV_PKT_DATA_MASTERING_DISPLAY_METADATA, size).withMemoryRebound(
-                to: AVMasteringDisplayMetadata.self, capacity: 1) { display.store(in: $0) }
+                to: AVMasteringDisplayMetadata.self, capacity: 1
+            ) { display.store(in: $0) }
         }
         if let light = hdr.contentLight {
             let size = MemoryLayout<AVContentLightMetadata>.size

@@ -75,7 +75,10 @@ struct NormalForm: ~Copyable {
         return [UInt8(bits >> 8), UInt8(bits & 0xFF)]
     }
 
-    enum Outcome { case packet(formatChanged: Bool), dropped }
+    enum Outcome {
+        case packet(formatChanged: Bool)
+        case dropped
+    }
 
     /// Brings `packet` into normal form in place. A packet that its filter can't read is `dropped`.
     mutating func apply(

@@ -80,7 +80,9 @@ struct SampleGatherer: ~Copyable {
         return withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<UInt8>?.self, capacity: source.planeCount) {
             planes in
             let bytes = UnsafeMutableRawPointer(mutating: base).assumingMemoryBound(to: UInt8.self)
-            for plane in 0..<source.planeCount { planes.initializeElement(at: plane, to: bytes + plane * source.planeSize) }
+            for plane in 0..<source.planeCount {
+                planes.initializeElement(at: plane, to: bytes + plane * source.planeSize)
+            }
             guard let planes = planes.baseAddress else { return false }
             return resampler == nil ? store(planes, samples) : convert(planes, Int32(samples))
         }
@@ -102,7 +104,9 @@ struct SampleGatherer: ~Copyable {
     private func convert(_ planes: UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>?, _ samples: Int32) -> Bool {
         var (input, count) = (planes, samples)
         while true {
-            let made = input.map({ UnsafeRawPointer($0) }).withInput { swr_convert(resampler, room, Int32(roomSamples), $0, count) }
+            let made = input.map({ UnsafeRawPointer($0) }).withInput {
+                swr_convert(resampler, room, Int32(roomSamples), $0, count)
+            }
             guard made >= 0 else { return false }
             guard made > 0 else { return true }
             guard store(room, Int(made)) else { return false }

@@ -211,7 +211,9 @@ private final class ConverterBox {
 extension CodedFormat {
     /// Profile and level as the sequence parameter set says: encoders don't all report theirs.
     mutating func readProfile() {
-        guard let codec = NALCodec(codec: codec), let set = AnnexB.first(.sequence, in: extradata, codec) else { return }
+        guard let codec = NALCodec(codec: codec), let set = AnnexB.first(.sequence, in: extradata, codec) else {
+            return
+        }
         let bytes = AnnexB.unescaped(set)
         switch codec {
         case .h264 where bytes.count > 3: (profile, level) = (Int32(bytes[1]), Int32(bytes[3]))

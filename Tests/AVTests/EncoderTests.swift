@@ -38,7 +38,8 @@ func presentationTimes(_ bytes: [UInt8]) -> [Int64] {
     for moof in Box.list(bytes, 0..<bytes.count) where moof.type == "moof" {
         for traf in Box.list(bytes, moof.content) where traf.type == "traf" {
             let boxes = Box.list(bytes, traf.content)
-            guard let tfhd = boxes.first(where: { $0.type == "tfhd" }), let tfdt = boxes.first(where: { $0.type == "tfdt" })
+            guard let tfhd = boxes.first(where: { $0.type == "tfhd" }),
+                let tfdt = boxes.first(where: { $0.type == "tfdt" })
             else { continue }
             let flags = Box.number(bytes, tfhd.content.lowerBound, 4) & 0xFFFFFF
             var at = tfhd.content.lowerBound + 8 + (flags & 1 != 0 ? 8 : 0) + (flags & 2 != 0 ? 4 : 0)
@@ -111,7 +112,8 @@ func presentationTimes(_ bytes: [UInt8]) -> [Int64] {
             try picture.withUnsafeBytes { bytes in
                 try captions.withUnsafeBytes { captions in
                     var input = PictureInput(
-                        address: try #require(bytes.baseAddress), pts: Self.start + period.time(ofPeriod: Int64(index)).nanoseconds)
+                        address: try #require(bytes.baseAddress),
+                        pts: Self.start + period.time(ofPeriod: Int64(index)).nanoseconds)
                     input.duration = period.period.nanoseconds
                     input.token = input.pts
                     input.captions = captions
@@ -160,7 +162,8 @@ func presentationTimes(_ bytes: [UInt8]) -> [Int64] {
         try Data(made.file).write(to: URL(fileURLWithPath: path))
         let probe = try scratch.ffprobe(
             "-count_frames", "-show_entries",
-            "stream=codec_name,codec_tag_string,nb_read_frames,sample_aspect_ratio,color_space,field_order", "-of", "default=nw=1", path)
+            "stream=codec_name,codec_tag_string,nb_read_frames,sample_aspect_ratio,color_space,field_order", "-of",
+            "default=nw=1", path)
         for line in ["nb_read_frames=100", "sample_aspect_ratio=4:3", "color_space=bt709", "codec_tag_string=avc1"] {
             #expect(probe.contains(line), "\(line) not in \(probe)")
         }
@@ -242,7 +245,8 @@ func presentationTimes(_ bytes: [UInt8]) -> [Int64] {
             while case .packet = coder.receive() {
                 #expect(abs(coder.packet.pts - expected) <= 1)
                 packets += 1
-                expected = first + MediaTime(ticks: packets * Int64(coded.frameSamples), timeBase: codedRate).nanoseconds
+                expected =
+                    first + MediaTime(ticks: packets * Int64(coded.frameSamples), timeBase: codedRate).nanoseconds
                 try muxer.write(
                     coder.packet.bytes, track: 0, pts: coder.packet.pts, dts: coder.packet.dts,
                     duration: coder.packet.duration, isKey: true)
@@ -273,7 +277,8 @@ func presentationTimes(_ bytes: [UInt8]) -> [Int64] {
         #expect(presentationTimes(muxer.output.bytes).first == MediaTime(nanoseconds: first).ticks(timeBase: codedRate))
         let path = scratch.file("made.mp4")
         try Data(muxer.output.bytes).write(to: URL(fileURLWithPath: path))
-        let probe = try scratch.ffprobe("-count_packets", "-show_entries", "stream=nb_read_packets,start_time", "-of", "default=nw=1", path)
+        let probe = try scratch.ffprobe(
+            "-count_packets", "-show_entries", "stream=nb_read_packets,start_time", "-of", "default=nw=1", path)
         #expect(probe.contains("nb_read_packets=\(packets)"))
         #expect((coder.conversion == nil) == (encoder == "aac" && sampleFormat == "fltp"))
     }
