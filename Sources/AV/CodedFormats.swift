@@ -70,7 +70,8 @@ extension CodedFormat {
     }
 
     private func store(_ picture: PictureFormat, in parameters: UnsafeMutablePointer<AVCodecParameters>) {
-        parameters.pointee.format = pixelFormat.isEmpty ? AV_PIX_FMT_NONE.rawValue : av_get_pix_fmt(pixelFormat).rawValue
+        parameters.pointee.format =
+            pixelFormat.isEmpty ? AV_PIX_FMT_NONE.rawValue : av_get_pix_fmt(pixelFormat).rawValue
         parameters.pointee.width = Int32(picture.size.width)
         parameters.pointee.height = Int32(picture.size.height)
         parameters.pointee.sample_aspect_ratio = picture.sampleAspect?.av ?? AVRational(num: 0, den: 1)

@@ -141,7 +141,9 @@ package struct Demuxer: ~Copyable {
             describePrograms()
         }
         let index = packet.stream
-        guard index < streams.count else { return false }
+        // Packets that were read to find the streams come whatever was selected since.
+        guard index < streams.count, context.pointee.streams[index]?.pointee.discard != AVDISCARD_ALL
+        else { return false }
         switch try forms[index].form.apply(to: packet.packet, scratch: scratch) {
         case .dropped:
             droppedPackets += 1
@@ -149,9 +151,16 @@ package struct Demuxer: ~Copyable {
         case .packet(let changed):
             packet.timeBase = streams[index].timeBase
             packet.formatChanged = changed
-            if changed { streams[index].format.adopt(extradata: forms[index].form.extradata) }
+            if changed { adoptFormat(index) }
             return true
         }
+    }
+
+    private mutating func adoptFormat(_ index: Int) {
+        streams[index].format.adopt(extradata: forms[index].form.extradata)
+        let hdr = forms[index].form.hdr
+        if let display = hdr.masteringDisplay { streams[index].format.picture?.hdr.masteringDisplay = display }
+        if let light = hdr.contentLight { streams[index].format.picture?.hdr.contentLight = light }
     }
 
     /// Goes back to the first packet.

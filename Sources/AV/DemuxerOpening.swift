@@ -49,7 +49,8 @@ private func attachSource(
     context.pointee.flags |= AVFMT_FLAG_CUSTOM_IO
 }
 
-private func freeSource(_ source: UnsafeMutablePointer<AVIOContext>?) {
+/// Frees an I/O context of ours and its buffer.
+func freeSource(_ source: UnsafeMutablePointer<AVIOContext>?) {
     guard let source else { return }
     av_freep(&source.pointee.buffer)
     var context: UnsafeMutablePointer<AVIOContext>? = source

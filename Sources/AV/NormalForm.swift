@@ -6,6 +6,9 @@ internal import Media
 struct NormalForm: ~Copyable {
     private let filter: UnsafeMutablePointer<AVBSFContext>?
     private var sets: ParameterSets?
+    private let codec: NALCodec?
+    /// What key frames said of HDR, as far as they have.
+    private(set) var hdr = HDRMetadata()
     /// Extradata in normal form, replaced when the stream brings other.
     private(set) var extradata: [UInt8]
 
@@ -18,7 +21,8 @@ struct NormalForm: ~Copyable {
         let codec = String(cString: avcodec_get_name(parameters.pointee.codec_id))
         if codec == "aac", bytes.isEmpty { bytes = Self.audioSpecificConfig(parameters.pointee) }
         self.filter = filter
-        sets = NALCodec(codec: codec).map { ParameterSets($0, extradata: bytes) }
+        self.codec = NALCodec(codec: codec)
+        sets = self.codec.map { ParameterSets($0, extradata: bytes) }
         extradata = bytes
     }
 
@@ -71,7 +75,10 @@ struct NormalForm: ~Copyable {
         return [UInt8(bits >> 8), UInt8(bits & 0xFF)]
     }
 
-    enum Outcome { case packet(formatChanged: Bool), dropped }
+    enum Outcome {
+        case packet(formatChanged: Bool)
+        case dropped
+    }
 
     /// Brings `packet` into normal form in place. A packet that its filter can't read is `dropped`.
     mutating func apply(
@@ -90,11 +97,19 @@ struct NormalForm: ~Copyable {
     private mutating func completeKeyFrame(
         _ packet: UnsafeMutablePointer<AVPacket>, _ scratch: UnsafeMutablePointer<AVPacket>
     ) throws(AVFault) -> Outcome {
-        guard packet.pointee.flags & AV_PKT_FLAG_KEY != 0,
-            try sets?.complete(packet, scratch: scratch) == true, let bytes = sets?.bytes
-        else { return .packet(formatChanged: false) }
-        extradata = bytes
-        return .packet(formatChanged: true)
+        guard packet.pointee.flags & AV_PKT_FLAG_KEY != 0 else { return .packet(formatChanged: false) }
+        let hasNewSets = try sets?.complete(packet, scratch: scratch) == true
+        if hasNewSets, let bytes = sets?.bytes { extradata = bytes }
+        return .packet(formatChanged: readHDR(packet) || hasNewSets)
+    }
+
+    private mutating func readHDR(_ packet: UnsafeMutablePointer<AVPacket>) -> Bool {
+        guard let codec else { return false }
+        let unit = UnsafeRawBufferPointer(start: packet.pointee.data, count: Int(packet.pointee.size))
+        let found = HDRMetadata(accessUnit: unit, codec)
+        guard found != HDRMetadata(), found != hdr else { return false }
+        hdr = found
+        return true
     }
 
     private mutating func takeNewExtradata(_ packet: UnsafeMutablePointer<AVPacket>) -> Bool {

@@ -17,7 +17,10 @@ struct ParameterSets {
         found.reserveCapacity(max(1024, bytes.count))
     }
 
-    enum Outcome { case complete, changed, missing(insertAt: Int) }
+    enum Outcome {
+        case complete, changed
+        case missing(insertAt: Int)
+    }
 
     /// Looks at the head of a key frame's access unit, up to its first slice.
     mutating func scan(_ unit: UnsafeRawBufferPointer) -> Outcome {

@@ -16,7 +16,9 @@ final class HeapStore: PictureStore {
 
     init(_ format: VideoFormat, buffers: Int) {
         self.format = format
-        base = (0..<buffers).map { _ in UInt(bitPattern: UnsafeMutableRawPointer.allocate(byteCount: format.planes.size, alignment: 4096)) }
+        base = (0..<buffers).map { _ in
+            UInt(bitPattern: UnsafeMutableRawPointer.allocate(byteCount: format.planes.size, alignment: 4096))
+        }
         held = Mutex([Bool](repeating: false, count: buffers))
     }
     deinit { for address in base { UnsafeMutableRawPointer(bitPattern: address)?.deallocate() } }
@@ -29,7 +31,9 @@ final class HeapStore: PictureStore {
             return Int32(free)
         }
     }
-    func address(of buffer: Int32) -> UnsafeMutableRawPointer { UnsafeMutableRawPointer(bitPattern: base[Int(buffer)])! }
+    func address(of buffer: Int32) -> UnsafeMutableRawPointer {
+        UnsafeMutableRawPointer(bitPattern: base[Int(buffer)])!
+    }
     func release(_ buffer: Int32) { held.withLock { $0[Int(buffer)] = false } }
     var heldCount: Int { held.withLock { $0.count { $0 } } }
 }
@@ -122,7 +126,9 @@ func hash(_ picture: DecodedPicture) throws -> String {
 
     func reference(_ scratch: Scratch, _ path: String) throws -> [String] {
         try scratch.ffmpeg("-i", path, "-map", "0:v", "-f", "framemd5", "-").split(separator: "\n")
-            .filter { !$0.hasPrefix("#") }.compactMap { $0.split(separator: ",").last.map { $0.trimmingCharacters(in: .whitespaces) } }
+            .filter { !$0.hasPrefix("#") }.compactMap {
+                $0.split(separator: ",").last.map { $0.trimmingCharacters(in: .whitespaces) }
+            }
     }
 
     @Test(arguments: [1, 3], [false, true])
@@ -164,7 +170,9 @@ func hash(_ picture: DecodedPicture) throws -> String {
             }
         }
         let bytes = try scratch.ffmpeg("-i", clip, "-map", "0:a", "-f", "framehash", "-hash", "adler32", "-")
-            .split(separator: "\n").filter { !$0.hasPrefix("#") }.reduce(0) { $0 + (Int($1.split(separator: ",")[4].trimmingCharacters(in: .whitespaces)) ?? 0) }
+            .split(separator: "\n").filter { !$0.hasPrefix("#") }.reduce(0) {
+                $0 + (Int($1.split(separator: ",")[4].trimmingCharacters(in: .whitespaces)) ?? 0)
+            }
         #expect(samples * 4 == bytes)
         #expect(first != nil)
     }

@@ -1,0 +1,105 @@
+// Fragmented MP4 in memory: an init segment, then fragments that the caller cuts.
+//
+// libavformat's mp4 muxer, told not to touch times: tfdt is the DTS given, tfdt + composition offset the PTS given (to
+// the tick of the track's timescale), no edit lists, so that a packet with PTS p has its first sample at p. Left alone
+// it bases a fragment's tfdt on the durations of the one before: so each is announced as discontinuous. One thread.
+internal import CFFmpeg
+package import Media
+
+/// Bytes that a muxer appends to; keeps its memory from fragment to fragment.
+package final class ByteBuffer {
+    package private(set) var bytes: [UInt8] = []
+
+    package init(capacity: Int = 1 << 20) { bytes.reserveCapacity(capacity) }
+
+    package var count: Int { bytes.count }
+
+    /// Forgets the content, keeps the memory.
+    package func clear() { bytes.removeAll(keepingCapacity: true) }
+
+    package func append(_ new: UnsafeRawBufferPointer) { bytes.append(contentsOf: new) }
+}
+
+/// Writes fragmented MP4 (ISO/IEC 14496-12; CMAF, ISO/IEC 23000-19) into a buffer that the caller empties.
+package struct FragmentMuxer: ~Copyable {
+    package struct Options: Sendable {
+        /// CMAF brands and rules: one track, for HLS. Else a plain fragmented file of any tracks.
+        package var isCMAF = true
+        /// Added to all times, since those of MP4 can't begin below zero.
+        package var offset = MediaTime.zero
+
+        package init() {}
+    }
+
+    private let core: MuxerContext
+    private let timeBases: [AVRational]
+    private let offset: Int64
+    private var isFragmentEmpty = true
+    private var isFinished = false
+
+    /// Where the bytes go: `clear` it whenever they have been taken.
+    package let output: ByteBuffer
+
+    /// Writes the init segment of `tracks` into `output`. Coded formats are in normal form.
+    package init(
+        _ tracks: [CodedFormat], options: Options = Options(), output: ByteBuffer = ByteBuffer()
+    ) throws(AVFault) {
+        let core = try MuxerContext(tracks, isCMAF: options.isCMAF, output)
+        var bases: [AVRational] = []
+        for index in tracks.indices {
+            bases.append(core.context.pointee.streams[index]?.pointee.time_base ?? nanoseconds)
+        }
+        timeBases = bases
+        offset = options.offset.nanoseconds
+        self.output = output
+        self.core = core
+    }
+
+    /// Seconds of one tick of a track's timescale.
+    package func timeBase(of track: Int) -> Rational { Rational(timeBases[track]) ?? Rational(1, 90_000) }
+
+    /// Adds a packet to the open fragment; `bytes` are copied. DTS rise within a track; with the offset they must not
+    /// be below zero.
+    package mutating func write(
+        _ bytes: UnsafeRawBufferPointer, track: Int, pts: Int64, dts: Int64, duration: Int64, isKey: Bool
+    ) throws(AVFault) {
+        guard timeBases.indices.contains(track), !isFinished else {
+            throw refusal("write fragment", isFinished ? "the file is finished" : "there is no track \(track)")
+        }
+        let base = timeBases[track]
+        func ticks(_ time: Int64) -> Int64 { av_rescale_q(time &+ offset, nanoseconds, base) }
+        guard ticks(dts) >= 0 else {
+            throw refusal("write fragment", "DTS \(MediaTime(nanoseconds: dts)): MP4 can't say times below zero")
+        }
+        if isFragmentEmpty { try core.announceFragment() }
+        let packet = core.packet
+        try check(av_new_packet(packet, Int32(clamping: bytes.count)), "write fragment")
+        UnsafeMutableRawBufferPointer(start: packet.pointee.data, count: bytes.count).copyMemory(from: bytes)
+        packet.pointee.stream_index = Int32(track)
+        packet.pointee.pts = ticks(pts)
+        packet.pointee.dts = ticks(dts)
+        packet.pointee.duration = ticks(dts &+ duration) - ticks(dts)
+        packet.pointee.flags = isKey ? AV_PKT_FLAG_KEY : 0
+        let code = av_write_frame(core.context, packet)
+        av_packet_unref(packet)
+        try check(code, "write fragment")
+        isFragmentEmpty = false
+    }
+
+    /// Closes the fragment, so that it stands in `output`; does nothing where it is empty.
+    package mutating func cut() throws(AVFault) {
+        guard !isFragmentEmpty, !isFinished else { return }
+        try check(av_write_frame(core.context, nil), "close fragment")
+        avio_flush(core.context.pointee.pb)
+        isFragmentEmpty = true
+    }
+
+    /// Closes the last fragment and writes the index of all of them (mfra), by which players seek.
+    package mutating func finish() throws(AVFault) {
+        guard !isFinished else { return }
+        try cut()
+        isFinished = true
+        try check(av_write_trailer(core.context), "finish file")
+        avio_flush(core.context.pointee.pb)
+    }
+}
