@@ -57,6 +57,18 @@ let package = Package(
             name: "patchbay",
             dependencies: ["API", "Capture", "Codecs", "Routing", "HLS", "Recording", "Engine"],
             swiftSettings: strict),
+
+        // Tests of the rings, with the other process that they need.
+        .executableTarget(
+            name: "RingPeer", dependencies: ["Rings", "CRingLayout", "CLinux"], path: "Tests/Support/RingPeer",
+            swiftSettings: strict),
+        .testTarget(
+            name: "RingsTests", dependencies: ["Rings", "CRingLayout", "CLinux", "RingPeer"], swiftSettings: strict),
+
+        // Benchmarks.
+        .executableTarget(
+            name: "RingBench", dependencies: ["Rings", "CRingLayout", "CLinux"], path: "Benchmarks/RingBench",
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -114,6 +114,7 @@ extension pbr_identity {
                 metadata_offset + UInt64(buffer_count) * metadataStride <= payload_offset
             else { return .offsets }
         case UInt32(PBR_RING_PACKET):
+            guard buffer_count == 0 else { return .counts }
             guard payload_size & (payload_size - 1) == 0, payload_size >= UInt64(PBR_PAGE),
                 payload_size <= maximalByteRing
             else { return .sizes }
