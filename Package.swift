@@ -75,6 +75,17 @@ let package = Package(
         .testTarget(name: "GraphTests", dependencies: ["Graph", "Media"], swiftSettings: strict),
         .testTarget(
             name: "APITests", dependencies: ["API", "CLinux", "CMicroHTTPD"], swiftSettings: strict),
+        // Tests of the rings, with the other process that they need.
+        .executableTarget(
+            name: "RingPeer", dependencies: ["Rings", "CRingLayout", "CLinux"], path: "Tests/Support/RingPeer",
+            swiftSettings: strict),
+        .testTarget(
+            name: "RingsTests", dependencies: ["Rings", "CRingLayout", "CLinux", "RingPeer"], swiftSettings: strict),
+
+        // Benchmarks.
+        .executableTarget(
+            name: "RingBench", dependencies: ["Rings", "CRingLayout", "CLinux"], path: "Benchmarks/RingBench",
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

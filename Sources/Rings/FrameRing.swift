@@ -84,6 +84,9 @@ public struct FrameRingWriter: ~Copyable {
         next = spec.firstSequence
     }
 
+    /// Lets go of the writer's lock: the ring has no writer from here on, though readers may still drain it.
+    deinit { pool.mapping.endWriter() }
+
     /// The sequence that the next grain will have.
     public var nextSequence: UInt64 { next }
 

@@ -12,7 +12,7 @@ public enum FrameRead: ~Copyable {
     case none(state: UInt32)
     /// This reader holds as many leases as it declared.
     case leasesSpent
-    /// A word in shared memory that no correct writer writes.
+    /// A word in shared memory that no correct writer writes; the grain is skipped.
     case corrupt
 }
 
@@ -69,9 +69,8 @@ struct LeaseRecord {
 }
 
 extension ReaderSeat {
-    /// SYNC lease end: the release of this AND is the acquire of the claim's CAS 0 → held.
     func endLease(_ buffer: Int32) {
-        mapping.bufferWord(buffer).pointee.bitwiseAnd(~(1 << UInt64(id)), ordering: .sequentiallyConsistent)
+        mapping.unpin(buffer, for: id)
         mapping.leasesWord(id).pointee.wrappingSubtract(1, ordering: .relaxed)
     }
 }
@@ -89,11 +88,14 @@ public struct FrameRingReader: ~Copyable {
     public let seat: ReaderSeat
     public var mapping: RingMapping { seat.mapping }
     private var cursor: UInt64
+    /// The state that the last look gave; a change of it ends `wait`.
+    private var seenState: UInt32
 
     /// Joins a ring that this process has mapped.
     /// - Parameters:
     ///   - leases: how many grains it may hold at once.
-    ///   - isLossless: the writer waits for this reader (which must sit in the writer's process).
+    ///   - isLossless: the writer waits for this reader (which must sit in the writer's process). Joining and leaving
+    ///     move what the writer waits for: ring its lane after both.
     public init(
         joining mapping: RingMapping, leases: UInt32 = 2, isLossless: Bool = false, start: ReaderStart = .newest,
         name: UnsafePointer<CChar>? = nil
@@ -103,8 +105,13 @@ public struct FrameRingReader: ~Copyable {
         let head = mapping.head
         seat = try ReaderSeat(joining: mapping, leases: leases, isLossless: isLossless, name: name, cursor: head)
         cursor = head
-        cursor = FrameRingReader.first(start, in: mapping)
-        mapping.cursorWord(seat.id).pointee.store(cursor, ordering: .sequentiallyConsistent)
+        seenState = mapping.state
+        // The one publish that was under way when the entry appeared may have retired the grain that was chosen; from
+        // then on the writer waits for a lossless reader, so that this loop ends at its second turn.
+        repeat {
+            cursor = FrameRingReader.first(start, in: mapping, seat.id)
+            mapping.cursorWord(seat.id).pointee.store(cursor, ordering: .sequentiallyConsistent)
+        } while isLossless && mapping.head &- cursor > UInt64(mapping.identity.depth)
     }
 
     /// Opens the ring at `path` and joins it.
@@ -125,23 +132,18 @@ public struct FrameRingReader: ~Copyable {
         // SYNC end: state before head.
         let state = mapping.state
         let head = mapping.head
+        seenState = state
         guard cursor != head else { return .none(state: state) }
         guard head &- cursor <= UInt64(mapping.identity.depth) else { return lap(head) }
         guard mapping.leasesWord(seat.id).pointee.load(ordering: .relaxed) < seat.leaseLimit else { return .leasesSpent }
 
-        let word = mapping.slotWord(cursor)
-        let slot = word.pointee.load(ordering: .sequentiallyConsistent)
-        guard slot >> 16 == cursor & PBR_SEQUENCE_MASK else { return lap(mapping.head) }
-        let buffer = Int32(slot & 0xFFFF)
-        guard UInt32(buffer) < mapping.identity.buffer_count else { return .corrupt }
-        let bit = UInt64(1) << UInt64(seat.id)
-        let holders = mapping.bufferWord(buffer)
-        holders.pointee.bitwiseOr(bit, ordering: .sequentiallyConsistent)
-        // SYNC publish: if the slot is still the same, the buffer was in the window when the bit was set, and the bit
-        // keeps it from being claimed.
-        guard word.pointee.load(ordering: .sequentiallyConsistent) == slot else {
-            holders.pointee.bitwiseAnd(~bit, ordering: .sequentiallyConsistent)
-            return lap(mapping.head)
+        let buffer: Int32
+        switch mapping.pin(cursor, for: seat.id) {
+        case .pinned(let pinned): buffer = pinned
+        case .gone: return lap(mapping.head)
+        case .corrupt:
+            advance(to: cursor &+ 1)
+            return .corrupt
         }
         mapping.leasesWord(seat.id).pointee.wrappingAdd(1, ordering: .relaxed)
         advance(to: cursor &+ 1)
@@ -169,37 +171,77 @@ public struct FrameRingReader: ~Copyable {
     /// Sleeps until something is published or the state changes, or until `deadline` (absolute monotonic
     /// nanoseconds, negative for none). For readers outside a lane.
     public func wait(until deadline: Int64) {
-        let cursor = cursor
-        let mapping = mapping
+        let (cursor, seenState, mapping) = (cursor, seenState, mapping)
         mapping.sleep(id: seat.id, until: deadline) {
-            mapping.head != cursor || mapping.state > UInt32(PBR_STATE_ABSENT)
+            let state = mapping.state
+            return mapping.head != cursor || state != seenState || state > UInt32(PBR_STATE_ABSENT)
         }
     }
 
-    private static func first(_ start: ReaderStart, in mapping: RingMapping) -> UInt64 {
+    private static func first(_ start: ReaderStart, in mapping: RingMapping, _ id: Int) -> UInt64 {
         let head = mapping.head
-        let window = min(UInt64(mapping.identity.depth), head)
-        func scan(_ fits: (pbr_grain) -> Bool) -> UInt64? {
-            for sequence in (head &- window)..<head {
-                let slot = mapping.slotWord(sequence).pointee.load(ordering: .sequentiallyConsistent)
-                guard slot >> 16 == sequence & PBR_SEQUENCE_MASK else { continue }
-                let buffer = Int32(slot & 0xFFFF)
-                guard UInt32(buffer) < mapping.identity.buffer_count else { continue }
-                // Only a hint: the lease that follows validates.
-                if fits(mapping.metadata(of: buffer).load(as: pbr_grain.self)) { return sequence }
+        func oldest(where fits: (UInt64) -> Bool = { _ in true }) -> UInt64 {
+            var sequence = head &- UInt64(mapping.identity.depth)
+            while sequence != head {
+                if mapping.isInWindow(sequence), fits(sequence) { return sequence }
+                sequence &+= 1
             }
-            return nil
+            return head
         }
-        func oldest() -> UInt64 { scan { _ in true } ?? head }
         switch start {
         case .next: return head
-        case .newest, .newestKey: return window == 0 || oldest() == head ? head : head &- 1
+        case .newest, .newestKey: return mapping.isInWindow(head &- 1) ? head &- 1 : head
         case .oldest: return oldest()
         case .sequence(let wanted):
             let oldest = oldest()
             if Int64(bitPattern: wanted &- oldest) < 0 { return oldest }
             return Int64(bitPattern: wanted &- head) > 0 ? head : wanted
-        case .time(let time): return scan { $0.pts >= time } ?? head
+        case .time(let time):
+            return oldest {
+                guard case .pinned(let buffer) = mapping.pin($0, for: id) else { return false }
+                defer { mapping.unpin(buffer, for: id) }
+                return mapping.metadata(of: buffer).load(as: pbr_grain.self).pts >= time
+            }
         }
+    }
+}
+
+/// What came of setting a reader's bit on the buffer of a grain.
+enum Pin {
+    /// The buffer can't be claimed until the bit is cleared.
+    case pinned(Int32)
+    /// The grain has left the window, or never was in it.
+    case gone
+    case corrupt
+}
+
+extension RingMapping {
+    /// Whether a slot holds the grain at this moment.
+    func isInWindow(_ sequence: UInt64) -> Bool {
+        let slot = slotWord(sequence).pointee.load(ordering: .sequentiallyConsistent)
+        return slot != PBR_SLOT_EMPTY && slot >> 16 == sequence & PBR_SEQUENCE_MASK
+    }
+
+    /// Sets the bit of reader `id` on the buffer that holds `sequence`.
+    func pin(_ sequence: UInt64, for id: Int) -> Pin {
+        let word = slotWord(sequence)
+        let slot = word.pointee.load(ordering: .sequentiallyConsistent)
+        // The empty slot has the sequence 2^48 - 1, which a ring comes by once in 48 bits.
+        guard slot != PBR_SLOT_EMPTY, slot >> 16 == sequence & PBR_SEQUENCE_MASK else { return .gone }
+        let buffer = Int32(slot & 0xFFFF)
+        guard UInt32(buffer) < identity.buffer_count else { return .corrupt }
+        bufferWord(buffer).pointee.bitwiseOr(1 << UInt64(id), ordering: .sequentiallyConsistent)
+        // SYNC publish: if the slot is still the same, the buffer was in the window when the bit was set, and the bit
+        // keeps it from being claimed.
+        guard word.pointee.load(ordering: .sequentiallyConsistent) == slot else {
+            unpin(buffer, for: id)
+            return .gone
+        }
+        return .pinned(buffer)
+    }
+
+    /// SYNC lease end: the release of this AND is the acquire of the claim's CAS 0 → held.
+    func unpin(_ buffer: Int32, for id: Int) {
+        bufferWord(buffer).pointee.bitwiseAnd(~(1 << UInt64(id)), ordering: .sequentiallyConsistent)
     }
 }

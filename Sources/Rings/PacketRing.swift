@@ -36,6 +36,9 @@ public struct PacketRingWriter: ~Copyable {
         oldest = next
     }
 
+    /// Lets go of the writer's lock: the ring has no writer from here on, though readers may still drain it.
+    deinit { mapping.endWriter() }
+
     /// The sequence that the next grain will have.
     public var nextSequence: UInt64 { next }
 
@@ -81,7 +84,8 @@ public struct PacketRingWriter: ~Copyable {
         let end = position + size
         while first != next {
             let start = mapping.packetSlot(first).load(as: pbr_grain.self).position
-            if start + mapping.identity.payload_size >= end { break }
+            // Wrapping: what another process scribbled into a slot must not trap here.
+            if end &- start <= mapping.identity.payload_size { break }
             first &+= 1
         }
         return first

@@ -20,6 +20,8 @@ public struct PacketRingReader: ~Copyable {
     public let seat: ReaderSeat
     public var mapping: RingMapping { seat.mapping }
     private var cursor: UInt64
+    /// The state that the last look gave; a change of it ends `wait`.
+    private var seenState: UInt32
 
     /// Joins a ring that this process has mapped.
     public init(
@@ -31,8 +33,12 @@ public struct PacketRingReader: ~Copyable {
         // The place is taken at the oldest grain, so that on a lossless edge nothing is overwritten meanwhile.
         seat = try ReaderSeat(joining: mapping, leases: 0, isLossless: isLossless, name: name, cursor: oldest)
         cursor = oldest
-        cursor = PacketRingReader.first(start, in: mapping)
-        mapping.cursorWord(seat.id).pointee.store(cursor, ordering: .sequentiallyConsistent)
+        seenState = mapping.state
+        // As in FrameRingReader: one append may have been under way when the entry appeared.
+        repeat {
+            cursor = PacketRingReader.first(start, in: mapping)
+            mapping.cursorWord(seat.id).pointee.store(cursor, ordering: .sequentiallyConsistent)
+        } while isLossless && Int64(bitPattern: cursor &- mapping.oldestValid) < 0
     }
 
     /// Opens the ring at `path` and joins it.
@@ -50,6 +56,7 @@ public struct PacketRingReader: ~Copyable {
     public mutating func peek() -> PacketRead {
         let state = mapping.state
         let head = mapping.head
+        seenState = state
         guard cursor != head else { return .none(state: state) }
         guard let grain = mapping.validatedSlot(cursor) else { return lap() }
         let payload = mapping.identity.payload_size
@@ -73,7 +80,7 @@ public struct PacketRingReader: ~Copyable {
     ) -> Bool {
         copyOut(grain.position, Int(grain.size), buffer)
         if let sideData {
-            copyOut(grain.position + (UInt64(grain.size) + 7) & ~7, Int(grain.side_data_size), sideData)
+            copyOut(grain.position &+ (UInt64(grain.size) + 7) & ~7, Int(grain.side_data_size), sideData)
         }
         guard mapping.isStillValid(cursor) else { return false }
         advance(to: cursor &+ 1)
@@ -116,16 +123,19 @@ public struct PacketRingReader: ~Copyable {
     /// Sleeps until something is published or the state changes, or until `deadline` (absolute monotonic
     /// nanoseconds, negative for none). For readers outside a lane.
     public func wait(until deadline: Int64) {
-        let cursor = cursor
-        let mapping = mapping
+        let (cursor, seenState, mapping) = (cursor, seenState, mapping)
         mapping.sleep(id: seat.id, until: deadline) {
-            mapping.head != cursor || mapping.state > UInt32(PBR_STATE_ABSENT)
+            let state = mapping.state
+            return mapping.head != cursor || state != seenState || state > UInt32(PBR_STATE_ABSENT)
         }
     }
 
     private static func first(_ start: ReaderStart, in mapping: RingMapping) -> UInt64 {
+        var oldest = mapping.oldestValid
         let head = mapping.head
-        let oldest = mapping.oldestValid
+        // The writer may have gone by since, and in a mapping that others write a count must not decide how long we look.
+        let slots = UInt64(mapping.identity.slot_count)
+        if head &- oldest > slots { oldest = head &- slots }
         func newest(where fits: (pbr_grain) -> Bool) -> UInt64? {
             var sequence = head
             while Int64(bitPattern: sequence &- oldest) > 0 {
@@ -144,8 +154,13 @@ public struct PacketRingReader: ~Copyable {
             if Int64(bitPattern: wanted &- oldest) < 0 { return oldest }
             return Int64(bitPattern: wanted &- head) > 0 ? head : wanted
         case .time(let time):
-            // The newest grain before that time has the wanted one behind it.
-            return newest { $0.pts < time }.map { $0 &+ 1 } ?? oldest
+            // In coding order, where PTS go up and down: forward, so that nothing after the first is left out.
+            var sequence = oldest
+            while sequence != head {
+                if let grain = mapping.validatedSlot(sequence), grain.pts >= time { return sequence }
+                sequence &+= 1
+            }
+            return head
         }
     }
 }

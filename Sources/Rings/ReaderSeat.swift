@@ -1,6 +1,7 @@
 // A reader's place in a ring: its entry in the table, its lock, its bit in every word. Also the sweep of dead readers.
 //
-// Order of joining: lock the id's byte, clean up what a dead predecessor left, then mark the entry live. Order of
+// Order of joining: lock the id's byte, clean up what a dead predecessor left, mark the entry live, and only then see
+// whether its leases fit beside the others'. Order of
 // leaving: clear the bits, free the entry, unlock. So an entry that is live and whose byte can be locked is a dead one's.
 import CLinux
 public import CRingLayout
@@ -25,10 +26,21 @@ public final class ReaderSeat: @unchecked Sendable {
     init(
         joining mapping: RingMapping, leases: UInt32, isLossless: Bool, name: UnsafePointer<CChar>?, cursor: UInt64
     ) throws(RingError) {
-        if mapping.identity.ring_type == UInt32(PBR_RING_FRAME) { try mapping.promise(leases) }
-        guard let id = mapping.claimReaderID() else {
-            mapping.takeBackPromise(leases)
-            throw .noReaderPlace
+        guard let id = mapping.claimReaderID() else { throw .noReaderPlace }
+        mapping.readerField(id, 4).storeBytes(of: UInt32(bitPattern: getpid()), as: UInt32.self)
+        mapping.limitWord(id).pointee.store(leases, ordering: .relaxed)
+        mapping.leasesWord(id).pointee.store(0, ordering: .relaxed)
+        mapping.cursorWord(id).pointee.store(cursor, ordering: .relaxed)
+        mapping.lostWord(id).pointee.store(0, ordering: .relaxed)
+        mapping.takenWord(id).pointee.store(0, ordering: .relaxed)
+        mapping.setReaderName(id, name)
+        let owner = isLossless ? UInt32(PBR_READER_LOSSLESS) : UInt32(PBR_READER_LIVE)
+        // SYNC promise: own entry first, then the sum over all. Of two that join at once, one at least sees both.
+        mapping.ownerWord(id).pointee.store(owner, ordering: .sequentiallyConsistent)
+        let room = mapping.leasesRoomBesides(id)
+        if mapping.identity.ring_type == UInt32(PBR_RING_FRAME), room <= UInt64(leases) {
+            mapping.leave(id)
+            throw .leasesDoNotFit(asked: leases, room: UInt32(clamping: room == 0 ? 0 : room - 1))
         }
         self.mapping = mapping
         self.id = id
@@ -40,23 +52,12 @@ public final class ReaderSeat: @unchecked Sendable {
             records.advanced(by: buffer).initialize(
                 to: LeaseRecord(seat: Unmanaged.passUnretained(self), buffer: Int32(buffer)))
         }
-        mapping.readerField(id, 4).storeBytes(of: UInt32(bitPattern: getpid()), as: UInt32.self)
-        mapping.readerField(id, 8).storeBytes(of: leases, as: UInt32.self)
-        mapping.leasesWord(id).pointee.store(0, ordering: .relaxed)
-        mapping.cursorWord(id).pointee.store(cursor, ordering: .relaxed)
-        mapping.lostWord(id).pointee.store(0, ordering: .relaxed)
-        mapping.takenWord(id).pointee.store(0, ordering: .relaxed)
-        mapping.setReaderName(id, name)
-        let owner = isLossless ? UInt32(PBR_READER_LOSSLESS) : UInt32(PBR_READER_LIVE)
-        mapping.ownerWord(id).pointee.store(owner, ordering: .releasing)
         if isLossless { mapping.losslessReaders.bitwiseOr(1 << UInt64(id), ordering: .sequentiallyConsistent) }
     }
 
     deinit {
         mapping.losslessReaders.bitwiseAnd(~(1 << UInt64(id)), ordering: .sequentiallyConsistent)
-        mapping.clearReader(id)
-        _ = linux_unlock_byte(mapping.descriptor, Int64(PBR_LOCK_READER) + Int64(id))
-        mapping.localReaders.bitwiseAnd(~(1 << UInt64(id)), ordering: .sequentiallyConsistent)
+        mapping.leave(id)
         records.deallocate()
     }
 
@@ -78,6 +79,9 @@ extension RingMapping {
     @inline(__always) func ownerWord(_ id: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
         readerField(id, 0).assumingMemoryBound(to: Atomic<UInt32>.self)
     }
+    @inline(__always) func limitWord(_ id: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
+        readerField(id, 8).assumingMemoryBound(to: Atomic<UInt32>.self)
+    }
     @inline(__always) func leasesWord(_ id: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
         readerField(id, 12).assumingMemoryBound(to: Atomic<UInt32>.self)
     }
@@ -97,25 +101,26 @@ extension RingMapping {
         if let name { strncpy(field, name, 47) }
     }
 
-    /// Takes `leases + 1` of the buffers that the ring has to promise.
-    fileprivate func promise(_ leases: UInt32) throws(RingError) {
-        let room = base.load(fromByteOffset: Int(PBR_AT_LEASES_ROOM), as: UInt32.self)
-        let word = word32(PBR_AT_LEASES_PROMISED)
-        var promised = word.pointee.load(ordering: .relaxed)
-        while true {
-            let (wanted, overflow) = promised.addingReportingOverflow(leases + 1)
-            guard !overflow, wanted <= room else {
-                throw .leasesDoNotFit(asked: leases, room: room > promised ? room - promised : 0)
-            }
-            let (done, found) = word.pointee.compareExchange(expected: promised, desired: wanted, ordering: .relaxed)
-            if done { return }
-            promised = found
-        }
+    /// How many buffers the ring can still promise when all readers but `id` have theirs: (leases + 1) each. The
+    /// table is the only account, so that a reader killed while it joins or leaves takes nothing with it. Places of the
+    /// dead are swept first where they stand in the way.
+    fileprivate func leasesRoomBesides(_ id: Int) -> UInt64 {
+        let room = UInt64(base.load(fromByteOffset: Int(PBR_AT_LEASES_ROOM), as: UInt32.self))
+        let own = UInt64(limitWord(id).pointee.load(ordering: .relaxed)) + 1
+        var promised = leasesPromised(besides: id)
+        if promised + own > room, sweepDeadReaders() > 0 { promised = leasesPromised(besides: id) }
+        return room > promised ? room - promised : 0
     }
 
-    fileprivate func takeBackPromise(_ leases: UInt32) {
-        guard identity.ring_type == UInt32(PBR_RING_FRAME) else { return }
-        word32(PBR_AT_LEASES_PROMISED).pointee.wrappingSubtract(leases + 1, ordering: .relaxed)
+    private func leasesPromised(besides id: Int) -> UInt64 {
+        var sum: UInt64 = 0
+        for other in 0..<Int(PBR_MAX_READERS) where other != id {
+            guard ownerWord(other).pointee.load(ordering: .sequentiallyConsistent) != UInt32(PBR_READER_FREE) else {
+                continue
+            }
+            sum += UInt64(limitWord(other).pointee.load(ordering: .relaxed)) + 1
+        }
+        return sum
     }
 
     /// Finds a free id: one that nobody in this process uses, whose byte can be locked.
@@ -140,13 +145,19 @@ extension RingMapping {
             for buffer in 0..<Int32(identity.buffer_count) {
                 bufferWord(buffer).pointee.bitwiseAnd(~bit, ordering: .sequentiallyConsistent)
             }
-            takeBackPromise(readerField(id, 8).load(as: UInt32.self))
         }
         ownerWord(id).pointee.store(UInt32(PBR_READER_FREE), ordering: .releasing)
     }
 
+    /// The way out of a place that this process holds: cleared, freed, then unlocked.
+    fileprivate func leave(_ id: Int) {
+        clearReader(id)
+        _ = linux_unlock_byte(descriptor, Int64(PBR_LOCK_READER) + Int64(id))
+        localReaders.bitwiseAnd(~(1 << UInt64(id)), ordering: .sequentiallyConsistent)
+    }
+
     /// Frees the places of readers that died (their locks are gone). Returns how many there were. Any thread; the
-    /// engine calls it once a second, an attach that finds no place calls it itself.
+    /// engine calls it once a second, and an attach that finds too few buffers to promise.
     public func sweepDeadReaders() -> Int {
         var swept = 0
         for id in 0..<Int(PBR_MAX_READERS)

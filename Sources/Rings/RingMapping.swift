@@ -19,6 +19,8 @@ public final class RingMapping: @unchecked Sendable {
     let localReaders = Atomic<UInt64>(0)
     /// Those of them for whom the writer waits.
     let losslessReaders = Atomic<UInt64>(0)
+    /// Whether the writer's end of this very mapping lives: a lock of our own description can't be seen by asking.
+    private let hasLocalWriter = Atomic<Bool>(false)
 
     /// Makes a ring under `path`: a temporary file beside it, reserved, initialised, faulted in, then renamed into
     /// place, so that no half-made ring ever has the name. Takes the writer's lock.
@@ -28,8 +30,13 @@ public final class RingMapping: @unchecked Sendable {
         guard let identity = spec.identity, extradata.count <= Int(PBR_EXTRADATA_CAPACITY) else {
             throw .notARing(.counts)
         }
-        let temporary = TemporaryName(for: path)
-        let fd = temporary.withPointer { linux_open($0, O_RDWR | O_CREAT | O_EXCL, 0o660) }
+        var temporary = TemporaryName(for: path)
+        var fd = temporary.withPointer { linux_open($0, O_RDWR | O_CREAT | O_EXCL, 0o660) }
+        // A process killed here leaves its name, and in a container its successor has the same pid and counter.
+        for _ in 0..<100 where fd == -EEXIST {
+            temporary = TemporaryName(for: path)
+            fd = temporary.withPointer { linux_open($0, O_RDWR | O_CREAT | O_EXCL, 0o660) }
+        }
         guard fd >= 0 else { throw .system(.create, errno: -fd) }
         var owned: Int32? = fd
         defer {
@@ -41,7 +48,8 @@ public final class RingMapping: @unchecked Sendable {
         // umask took bits from the mode that open was given.
         guard fchmod(fd, 0o660) == 0 else { throw .system(.permissions, errno: linux_errno()) }
         if let group, fchown(fd, uid_t.max, group) != 0 { throw .system(.permissions, errno: linux_errno()) }
-        let reserved = posix_fallocate(fd, 0, off_t(identity.file_size))
+        var reserved = EINTR
+        while reserved == EINTR { reserved = posix_fallocate(fd, 0, off_t(identity.file_size)) }
         if reserved == ENOSPC { throw .noSpace(bytes: identity.file_size) }
         guard reserved == 0 else { throw .system(.reserve, errno: reserved) }
 
@@ -53,6 +61,7 @@ public final class RingMapping: @unchecked Sendable {
             temporary.withPointer { _ = unlink($0) }
             throw .system(.lock, errno: -locked)
         }
+        mapping.hasLocalWriter.store(true, ordering: .relaxed)
         guard temporary.withPointer({ rename($0, path) }) == 0 else {
             let error = linux_errno()
             temporary.withPointer { _ = unlink($0) }
@@ -77,6 +86,8 @@ public final class RingMapping: @unchecked Sendable {
             throw .foreignLayout(major: identity.layout_major, minor: identity.layout_minor)
         }
         if let defect = identity.defect(fileSize: UInt64(status.st_size)) { throw .notARing(defect) }
+        // A sparse file would be filled by the first touch: its maker reserved nothing, or somebody cut and grew it.
+        guard UInt64(clamping: status.st_blocks) >= identity.file_size / 512 else { throw .notARing(.sizes) }
         let mapping = try RingMapping(descriptor: fd, identity: identity)
         owned = nil
         return mapping
@@ -140,8 +151,16 @@ public final class RingMapping: @unchecked Sendable {
         return UnsafeRawBufferPointer(start: base + Int(PBR_AT_EXTRADATA), count: size)
     }
 
-    /// Whether a process that holds the writer's lock lives.
-    public var isWriterAlive: Bool { linux_byte_is_locked(descriptor, Int64(PBR_LOCK_WRITER)) == 1 }
+    /// Whether the ring has a writer, in this process or another. A stopped process is a living one.
+    public var isWriterAlive: Bool {
+        hasLocalWriter.load(ordering: .relaxed) || linux_byte_is_locked(descriptor, Int64(PBR_LOCK_WRITER)) == 1
+    }
+
+    /// The writer's end is gone, though readers of this process keep the mapping.
+    func endWriter() {
+        guard hasLocalWriter.exchange(false, ordering: .relaxed) else { return }
+        _ = linux_unlock_byte(descriptor, Int64(PBR_LOCK_WRITER))
+    }
 
     // MARK: Words
 

@@ -38,7 +38,9 @@ public struct RingSpec {
     ) -> RingSpec {
         var spec = RingSpec(
             shape: .frame(
-                bufferSize: bufferSize, buffers: depth + 1 + writerHolds + leasesRoom,
+                bufferSize: bufferSize,
+                // Clamped, so that a sum past the bounds is refused by `identity` and never wraps.
+                buffers: UInt32(clamping: UInt64(depth) + 1 + UInt64(writerHolds) + UInt64(leasesRoom)),
                 sideDataCapacity: sideDataCapacity, writerHolds: writerHolds),
             depth: depth, format: format)
         spec.leasesRoom = leasesRoom
@@ -55,13 +57,13 @@ public struct RingSpec {
         identity.generation = generation
         identity.clock_domain = clockDomain
         identity.depth = depth
-        identity.slot_count = powerOfTwo(atLeast: depth)
+        identity.slot_count = UInt32(powerOfTwo(atLeast: UInt64(depth)))
         identity.slots_offset = UInt64(PBR_HEADER_SIZE)
         switch shape {
         case .frame(let bufferSize, let buffers, let sideData, let holds):
-            guard bufferSize >= 1, bufferSize <= 1 << 36, buffers <= UInt32(PBR_MAX_BUFFERS), sideData <= 65536 else {
-                return nil
-            }
+            guard bufferSize >= 1, bufferSize <= 1 << 36, buffers >= 1, buffers <= UInt32(PBR_MAX_BUFFERS),
+                sideData <= 65536
+            else { return nil }
             identity.ring_type = UInt32(PBR_RING_FRAME)
             identity.buffer_count = buffers
             identity.writer_holds = holds
@@ -72,11 +74,11 @@ public struct RingSpec {
             identity.payload_offset = pageAligned(identity.metadata_offset + UInt64(buffers) * identity.metadataStride)
             identity.payload_size = identity.buffer_stride * UInt64(buffers)
         case .packet(let capacity):
-            guard capacity >= 1, capacity <= 1 << 32 else { return nil }
+            guard capacity >= 1, capacity <= maximalByteRing else { return nil }
             identity.ring_type = UInt32(PBR_RING_PACKET)
             identity.payload_offset = pageAligned(
                 identity.slots_offset + UInt64(identity.slot_count) * UInt64(MemoryLayout<pbr_grain>.size))
-            identity.payload_size = UInt64(powerOfTwo(atLeast: UInt32(clamping: max(capacity, UInt64(PBR_PAGE)))))
+            identity.payload_size = powerOfTwo(atLeast: max(capacity, UInt64(PBR_PAGE)))
         }
         identity.file_size = identity.payload_offset + identity.payload_size
         return identity
@@ -112,7 +114,10 @@ extension pbr_identity {
                 metadata_offset + UInt64(buffer_count) * metadataStride <= payload_offset
             else { return .offsets }
         case UInt32(PBR_RING_PACKET):
-            guard payload_size & (payload_size - 1) == 0, payload_size >= UInt64(PBR_PAGE) else { return .sizes }
+            guard buffer_count == 0 else { return .counts }
+            guard payload_size & (payload_size - 1) == 0, payload_size >= UInt64(PBR_PAGE),
+                payload_size <= maximalByteRing
+            else { return .sizes }
             guard slots_offset <= fileSize,
                 slots_offset + UInt64(slot_count) * UInt64(MemoryLayout<pbr_grain>.size) <= payload_offset
             else { return .offsets }
@@ -122,8 +127,8 @@ extension pbr_identity {
     }
 }
 
-func powerOfTwo(atLeast value: UInt32) -> UInt32 {
-    value <= 1 ? 1 : 1 << (32 - UInt32((value - 1).leadingZeroBitCount))
-}
+/// Bytes of the largest byte ring.
+private let maximalByteRing: UInt64 = 1 << 32
+func powerOfTwo(atLeast value: UInt64) -> UInt64 { value <= 1 ? 1 : 1 << (64 - UInt64((value - 1).leadingZeroBitCount)) }
 func pageAligned(_ value: UInt64) -> UInt64 { (value + UInt64(PBR_PAGE) - 1) & ~(UInt64(PBR_PAGE) - 1) }
 func lineAligned(_ value: UInt64) -> UInt64 { (value + UInt64(PBR_LINE) - 1) & ~(UInt64(PBR_LINE) - 1) }

@@ -196,7 +196,7 @@ PBR_ASSERT(sizeof(pbr_identity) == 120);
 typedef struct pbr_reader {
     uint32_t owner;        // word: PBR_READER_…
     uint32_t pid;          // for people; liveness is the lock
-    uint32_t lease_limit;
+    uint32_t lease_limit;  // word: what it may hold at once
     uint32_t leases;       // word: held now
     uint64_t cursor;       // word: next sequence it wants
     uint64_t lost;         // word: grains it was lapped by
@@ -220,8 +220,7 @@ PBR_ASSERT(sizeof(pbr_reader) == PBR_LINE);
 #define PBR_AT_COPIED 912          // u64 word, any writer thread: grains copied in from the heap
 #define PBR_AT_SIDE_DATA_LOST 920  // u64 word, writer: bytes of side data that did not fit
 #define PBR_AT_FORMAT 1024
-#define PBR_AT_LEASES_PROMISED 2048  // u32 word, readers: sum over readers of (leases + 1)
-#define PBR_AT_LEASES_ROOM 2052      // u32, identity: how many may be promised
+#define PBR_AT_LEASES_ROOM 2052    // u32, identity: bound of the sum over readers of (lease_limit + 1)
 #define PBR_AT_EXTRADATA 4096
 #define PBR_AT_READERS 8192        // PBR_MAX_READERS × pbr_reader
 #define PBR_HEADER_SIZE 16384

@@ -1,0 +1,140 @@
+// The other process of the cross-process tests: joins a ring by its path and does one thing with it, told by its
+// arguments. Prints one line for each fact that the test waits for. One thread.
+import CLinux
+import CRingLayout
+import Rings
+
+/// What the content of grain `sequence` is made of; the same as in the tests.
+func pattern(_ sequence: UInt64) -> UInt64 { (sequence &+ 1) &* 0x9E37_79B9_7F4A_7C15 }
+
+func isWhole(_ bytes: UnsafeRawBufferPointer, _ sequence: UInt64) -> Bool {
+    let expected = pattern(sequence)
+    return bytes.bindMemory(to: UInt64.self).allSatisfy { $0 == expected }
+}
+
+/// Standard output is a pipe: the test reads each line as it comes.
+func say(_ line: String) {
+    print(line)
+    fflush(nil)
+}
+
+func soon() -> Int64 { linux_monotonic_nanoseconds() + 100_000_000 }
+
+/// Reads frames until the end; every lease is looked at twice. Returns the exit status: 0 whole, 2 torn, 3 corrupt.
+func validateFrames(_ path: String) throws(RingError) -> Int32 {
+    var reader = try FrameRingReader(attaching: path, start: .oldest, name: "validate")
+    var (frames, lost): (UInt64, UInt64) = (0, 0)
+    say("joined")
+    while true {
+        switch reader.next() {
+        case .frame(let lease):
+            frames += 1
+            guard isWhole(lease.bytes, lease.grain.sequence), isWhole(lease.bytes, lease.grain.sequence) else {
+                say("torn \(lease.grain.sequence)")
+                return 2
+            }
+        case .lapped(let count): lost += count
+        case .none(let state):
+            if state == UInt32(PBR_STATE_ENDED) {
+                say("frames \(frames) lost \(lost)")
+                return 0
+            }
+            reader.wait(until: soon())
+        case .leasesSpent: return 3
+        case .corrupt: return 3
+        }
+    }
+}
+
+/// Reads packets until the end. Returns the exit status: 0 whole, 2 torn, 3 corrupt.
+func validatePackets(_ path: String) throws(RingError) -> Int32 {
+    var reader = try PacketRingReader(attaching: path, start: .oldest, name: "validate")
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 8)
+    defer { buffer.deallocate() }
+    var (packets, lost): (UInt64, UInt64) = (0, 0)
+    say("joined")
+    while true {
+        switch reader.peek() {
+        case .packet(let grain):
+            guard grain.size <= buffer.count else { return 3 }
+            guard reader.take(grain, into: buffer) else { continue }
+            packets += 1
+            guard isWhole(UnsafeRawBufferPointer(rebasing: buffer[..<Int(grain.size)]), grain.sequence) else {
+                say("torn \(grain.sequence)")
+                return 2
+            }
+        case .lapped(let count): lost += count
+        case .none(let state):
+            if state == UInt32(PBR_STATE_ENDED) {
+                say("packets \(packets) lost \(lost)")
+                return 0
+            }
+            reader.wait(until: soon())
+        case .corrupt: return 3
+        }
+    }
+}
+
+/// Leases the newest grain, says so, and stays: the test stops or kills this process. Checks its lease when standard
+/// input ends.
+func hold(_ path: String) throws(RingError) -> Int32 {
+    var reader = try FrameRingReader(attaching: path, start: .newest, name: "hold")
+    guard case .frame(let lease) = reader.next() else { return 3 }
+    say("holding \(lease.grain.sequence) as \(reader.seat.id)")
+    var byte: UInt8 = 0
+    while read(0, &byte, 1) > 0 {}
+    return isWhole(lease.bytes, lease.grain.sequence) ? 0 : 2
+}
+
+/// Joins, leases, waits and leaves over and over, so that a kill meets it at any step.
+func churn(_ path: String) throws(RingError) -> Int32 {
+    say("churning")
+    while true {
+        var reader = try FrameRingReader(attaching: path, leases: 2, start: .oldest, name: "churn")
+        for _ in 0..<16 {
+            guard case .frame(let first) = reader.next() else {
+                reader.wait(until: linux_monotonic_nanoseconds() + 200_000)
+                continue
+            }
+            if case .frame(let second) = reader.next() {
+                guard isWhole(second.bytes, second.grain.sequence) else { return 2 }
+            }
+            guard isWhole(first.bytes, first.grain.sequence) else { return 2 }
+        }
+    }
+}
+
+/// Sleeps until the next grain or a deadline, and says which and when (monotonic nanoseconds).
+func waitOnce(_ path: String, milliseconds: Int64) throws(RingError) -> Int32 {
+    var reader = try FrameRingReader(attaching: path, start: .next, name: "wait")
+    say("waiting")
+    let deadline = linux_monotonic_nanoseconds() + milliseconds * 1_000_000
+    while linux_monotonic_nanoseconds() < deadline {
+        if case .frame = reader.next() {
+            say("woken \(linux_monotonic_nanoseconds())")
+            return 0
+        }
+        reader.wait(until: deadline)
+    }
+    say("deadline \(linux_monotonic_nanoseconds() - deadline)")
+    return 0
+}
+
+func run(_ arguments: [String]) throws(RingError) -> Int32 {
+    guard arguments.count >= 3 else { return 64 }
+    switch arguments[1] {
+    case "frames": return try validateFrames(arguments[2])
+    case "packets": return try validatePackets(arguments[2])
+    case "hold": return try hold(arguments[2])
+    case "churn": return try churn(arguments[2])
+    case "wait": return try waitOnce(arguments[2], milliseconds: Int64(arguments.last ?? "") ?? 1000)
+    default: return 64
+    }
+}
+
+do {
+    exit(try run(CommandLine.arguments))
+} catch {
+    say("refused \(error)")
+    exit(1)
+}
