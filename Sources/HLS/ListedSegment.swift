@@ -35,7 +35,8 @@ package struct ListedSegment: Hashable, Sendable {
         segment.isGap = true
         segment.isDiscontinuity = twin?.isDiscontinuity ?? false
         segment.programDateTime = twin?.programDateTime
-        return ListedSegment(segment, sequence: last.sequence + 1, discontinuity: discontinuity, size: emptySegment.count)
+        return ListedSegment(
+            segment, sequence: last.sequence + 1, discontinuity: discontinuity, size: emptySegment.count)
     }
 
     var entry: MediaPlaylist.Segment {

@@ -21,7 +21,9 @@ struct PacketQueue {
     var count: Int { entries.count - head }
     var first: Entry? { isEmpty ? nil : entries[head] }
     /// From the first packet's start to the last one's (they may jump back: never negative).
-    var span: MediaTime { isEmpty ? .zero : max(.zero, entries[entries.count - 1].packet.dts - entries[head].packet.dts) }
+    var span: MediaTime {
+        isEmpty ? .zero : max(.zero, entries[entries.count - 1].packet.dts - entries[head].packet.dts)
+    }
 
     mutating func append(_ entry: Entry) { entries.append(entry) }
 

@@ -168,7 +168,9 @@ package struct SegmentMachine: Sendable {
 
     func nextCut(of index: Int) -> Cut? {
         let next = tracks[index].sequence + 1
-        guard let first = cuts.first, next >= first.sequence, next - first.sequence < Int64(cuts.count) else { return nil }
+        guard let first = cuts.first, next >= first.sequence, next - first.sequence < Int64(cuts.count) else {
+            return nil
+        }
         return cuts[Int(next - first.sequence)]
     }
 
@@ -185,7 +187,10 @@ package struct SegmentMachine: Sendable {
             breakOff(index, entry, &actions)
             return true
         }
-        if let cut { return cut.isBreak ? meetBreak(index, entry.packet, cut, &actions) : meetCut(index, entry.packet, cut, &actions) }
+        if let cut {
+            return cut.isBreak
+                ? meetBreak(index, entry.packet, cut, &actions) : meetCut(index, entry.packet, cut, &actions)
+        }
         return index == leader ? lead(index, entry.packet, &actions) : follow(index, entry.packet, &actions)
     }
 

@@ -13,7 +13,8 @@ import Testing
         feeder.run(&simulation, until: .seconds(21))
         simulation.finish()
         #expect(simulation.targets == [3])
-        let video = simulation.segments[0], audio = simulation.segments[1]
+        let video = simulation.segments[0]
+        let audio = simulation.segments[1]
         #expect(video.dropLast().allSatisfy { $0.duration == .seconds(2) })
         for (a, b) in zip(video, audio) {
             #expect(b.start >= a.start)
@@ -30,7 +31,10 @@ import Testing
         feeder.run(&simulation, until: .seconds(20))
         simulation.finish()
         #expect(simulation.drops.isEmpty)
-        #expect(simulation.segments[0].dropLast().allSatisfy { $0.duration >= .seconds(2) && $0.duration < .milliseconds(2022) })
+        #expect(
+            simulation.segments[0].dropLast().allSatisfy {
+                $0.duration >= .seconds(2) && $0.duration < .milliseconds(2022)
+            })
     }
 
     @Test func sharedCutsWhateverTheSkew() {
@@ -150,7 +154,8 @@ import Testing
         feeder.run(&simulation, until: .seconds(20))
         simulation.finish()
         #expect(simulation.segments[0].map(\.start) == simulation.segments[1].map(\.start))
-        #expect(simulation.segments[0].dropLast(2).map(\.duration) == simulation.segments[1].dropLast(2).map(\.duration))
+        #expect(
+            simulation.segments[0].dropLast(2).map(\.duration) == simulation.segments[1].dropLast(2).map(\.duration))
     }
 
     @Test func unalignedLadderIsSaid() {
@@ -194,7 +199,9 @@ import Testing
         var random = Seeded(state: seed)
         var low = SegmentTrack.video50
         low.name = "low"
-        let casts: [[SegmentTrack]] = [[.video50, .audio48], [.video50, low, .audio48], [.audio48], [.video50], [.audio48, .video50]]
+        let casts: [[SegmentTrack]] = [
+            [.video50, .audio48], [.video50, low, .audio48], [.audio48], [.video50], [.audio48, .video50],
+        ]
         let cast = casts[Int.random(in: casts.indices, using: &random)]
         var settings = SegmentSettings()
         if Bool.random(using: &random) { settings.targetDuration = 4 }
@@ -212,13 +219,15 @@ import Testing
             case 1, 2: feeder.isOff[track].toggle()
             case 3: feeder.delay[track] = .milliseconds(Int64.random(in: 0...2500, using: &random))
             case 4: feeder.gop[track] = Int.random(in: 1...300, using: &random)
-            case 5: simulation.feed(track, pts: simulation.fed[track].last?.pts ?? .zero, key: true, discontinuity: true)
+            case 5:
+                simulation.feed(track, pts: simulation.fed[track].last?.pts ?? .zero, key: true, discontinuity: true)
             case 6: feeder.next[track] += Int64.random(in: 0...60, using: &random)
             default: feeder.isOff = cast.map { _ in false }
             }
         }
         simulation.finish()
         #expect(simulation.machine.queuedCount == 0, "seed \(seed)")
-        #expect(simulation.placed + simulation.drops.values.reduce(0, +) == simulation.fed.joined().count, "seed \(seed)")
+        #expect(
+            simulation.placed + simulation.drops.values.reduce(0, +) == simulation.fed.joined().count, "seed \(seed)")
     }
 }

@@ -96,7 +96,10 @@ struct Simulation {
             }
             open[track]?.packets.append(id)
         case .end(let track, let sequence, let duration):
-            guard var segment = open[track] else { Issue.record("an end without a begin"); return }
+            guard var segment = open[track] else {
+                Issue.record("an end without a begin")
+                return
+            }
             #expect(segment.sequence == sequence)
             segment.duration = duration
             finishSegment(track, segment)
@@ -107,7 +110,8 @@ struct Simulation {
             finishSegment(
                 track,
                 Segment(
-                    sequence: sequence, start: start, duration: duration, isDiscontinuity: isDiscontinuity, isGap: true))
+                    sequence: sequence, start: start, duration: duration, isDiscontinuity: isDiscontinuity, isGap: true)
+            )
         case .drop(let track, let id, let reason):
             expectNamed(track, id)
             drops[reason, default: 0] += 1
@@ -126,7 +130,8 @@ struct Simulation {
     }
 
     private mutating func finishSegment(_ track: Int, _ segment: Segment) {
-        #expect(segment.duration > .zero, "\(tracks[track].name): segment \(segment.sequence) lasts \(segment.duration)")
+        #expect(
+            segment.duration > .zero, "\(tracks[track].name): segment \(segment.sequence) lasts \(segment.duration)")
         let target = machine.targetDuration ?? 0
         #expect(target > 0)
         #expect(segment.duration <= .seconds(Int64(target)) + .milliseconds(1))
@@ -168,7 +173,9 @@ struct Feeder {
     func time(_ simulation: Simulation, _ track: Int) -> MediaTime {
         let period = simulation.tracks[track].period.nanoseconds
         // Audio times as 1024 samples at 48 kHz round to, so that they don't drift.
-        if simulation.tracks[track].kind == .audio { return MediaTime(ticks: next[track] * 1024, timeBase: Rational(1, 48000)) }
+        if simulation.tracks[track].kind == .audio {
+            return MediaTime(ticks: next[track] * 1024, timeBase: Rational(1, 48000))
+        }
         return MediaTime(nanoseconds: next[track] * period)
     }
 

@@ -44,6 +44,8 @@ struct TrackHeader {
     var isVideo: Bool
     var defaultDuration: UInt64 = 0
     var defaultFlags: UInt64 = 0
+    /// Media time at which presentation starts (edit list).
+    var editStart: Int64 = 0
 
     static func read(_ initSegment: [UInt8]) -> [TrackHeader]? {
         guard let boxes = Box.list(initSegment[...]), boxes.contains(where: { $0.type == "ftyp" }),
@@ -52,10 +54,13 @@ struct TrackHeader {
         var tracks: [TrackHeader] = []
         for trak in moov.children("trak") {
             guard let tkhd = trak.child("tkhd")?.content, let mdhd = trak.child("mdia", "mdhd")?.content,
-                let id = tkhd.number(tkhd.first == 1 ? 20 : 12, 4), let scale = mdhd.number(mdhd.first == 1 ? 20 : 12, 4),
+                let id = tkhd.number(tkhd.first == 1 ? 20 : 12, 4),
+                let scale = mdhd.number(mdhd.first == 1 ? 20 : 12, 4),
                 scale > 0, let handler = trak.child("mdia", "hdlr")?.content.number(8, 4)
             else { return nil }
-            tracks.append(TrackHeader(id: id, timescale: scale, isVideo: handler == 0x7669_6465))
+            var track = TrackHeader(id: id, timescale: scale, isVideo: handler == 0x7669_6465)
+            track.editStart = editStart(trak)
+            tracks.append(track)
         }
         for trex in moov.child("mvex")?.children("trex") ?? [] {
             guard let i = tracks.firstIndex(where: { $0.id == trex.content.number(4, 4) }) else { continue }
@@ -63,6 +68,17 @@ struct TrackHeader {
             tracks[i].defaultFlags = trex.content.number(20, 4) ?? 0
         }
         return tracks.isEmpty ? nil : tracks
+    }
+
+    /// The media time of the last edit that isn't empty.
+    private static func editStart(_ trak: Box) -> Int64 {
+        guard let list = trak.child("edts", "elst")?.content, let count = list.number(4, 4) else { return 0 }
+        let size = list.first == 1 ? 8 : 4
+        return (0..<Int(min(count, 16))).reduce(0) { start, entry in
+            let time = list.number(8 + entry * (2 * size + 4) + size, size) ?? 0
+            let signed = size == 8 ? Int64(bitPattern: time) : Int64(Int32(truncatingIfNeeded: time))
+            return signed >= 0 ? signed : start
+        }
     }
 }
 
@@ -74,7 +90,13 @@ struct TrackMedia {
     var startsOnSync: Bool
     /// Each fragment starts where the one before ends.
     var isContinuous = true
+    /// Composition offset of the first sample.
+    var firstOffset: Int64 = 0
 
+    /// Presentation time of the first sample.
+    var presentationSeconds: Double {
+        Double(Int64(clamping: start) + firstOffset - track.editStart) / Double(track.timescale)
+    }
     var startSeconds: Double { Double(start) / Double(track.timescale) }
     var seconds: Double { Double(duration) / Double(track.timescale) }
 
@@ -82,7 +104,8 @@ struct TrackMedia {
         guard let boxes = Box.list(segment[...]) else { return nil }
         var media: [TrackMedia] = []
         for traf in boxes.filter({ $0.type == "moof" }).flatMap({ $0.children("traf") }) {
-            guard let header = traf.child("tfhd")?.content, let track = tracks.first(where: { $0.id == header.number(4, 4) }),
+            guard let header = traf.child("tfhd")?.content,
+                let track = tracks.first(where: { $0.id == header.number(4, 4) }),
                 let fragment = fragment(traf, header, track)
             else { return nil }
             if let i = media.firstIndex(where: { $0.track.id == track.id }) {
@@ -107,20 +130,25 @@ struct TrackMedia {
         if flags & 32 != 0 { sampleFlags = header.number(offset, 4) ?? 0 }
         var media = TrackMedia(track: track, start: start, startsOnSync: false)
         for (index, run) in traf.children("trun").enumerated() {
-            guard let sync = media.add(run.content, duration, sampleFlags) else { return nil }
-            if index == 0 { media.startsOnSync = sync }
+            guard let first = media.add(run.content, duration, sampleFlags) else { return nil }
+            if index == 0 { (media.startsOnSync, media.firstOffset) = first }
         }
         return media
     }
 
-    /// Adds a run's durations; says whether its first sample is a sync sample.
-    private mutating func add(_ run: ArraySlice<UInt8>, _ defaultDuration: UInt64, _ defaultFlags: UInt64) -> Bool? {
+    /// Adds a run's durations; says whether its first sample is a sync sample, and its composition offset.
+    private mutating func add(_ run: ArraySlice<UInt8>, _ defaultDuration: UInt64, _ defaultFlags: UInt64) -> (
+        Bool, Int64
+    )? {
         guard let flags = run.number(1, 3), let count = run.number(4, 4) else { return nil }
         var offset = 8 + (flags & 1 != 0 ? 4 : 0)
         var first = defaultFlags
+        var shift: Int64 = 0
         if flags & 4 != 0 { (first, offset) = (run.number(offset, 4) ?? 0, offset + 4) }
         let fields = [0x100, 0x200, 0x400, 0x800].filter { flags & UInt64($0) != 0 }
-        guard UInt64(run.count - min(offset, run.count)) >= count * UInt64(fields.count * 4), count < 1 << 20 else { return nil }
+        guard UInt64(run.count - min(offset, run.count)) >= count * UInt64(fields.count * 4), count < 1 << 20 else {
+            return nil
+        }
         guard !fields.isEmpty || count > 0 else { return nil }
         for sample in 0..<Int(count) {
             var length = defaultDuration
@@ -128,10 +156,11 @@ struct TrackMedia {
                 let value = run.number(offset, 4) ?? 0
                 if field == 0x100 { length = value }
                 if field == 0x400, sample == 0, flags & 4 == 0 { first = value }
+                if field == 0x800, sample == 0 { shift = Int64(Int32(truncatingIfNeeded: value)) }
                 offset += 4
             }
             duration += length
         }
-        return first & 0x1_0000 == 0
+        return (first & 0x1_0000 == 0, shift)
     }
 }

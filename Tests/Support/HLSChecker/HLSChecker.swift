@@ -54,7 +54,9 @@ package struct HLSChecker {
         note([Finding(section: section, resource: resource, message: message)])
     }
 
-    private mutating func note(_ new: [Finding]) { for finding in new where !findings.contains(finding) { findings.append(finding) } }
+    private mutating func note(_ new: [Finding]) {
+        for finding in new where !findings.contains(finding) { findings.append(finding) }
+    }
 
     // MARK: - Media playlists
 
@@ -68,7 +70,9 @@ package struct HLSChecker {
         let known = (rendition.media.segments.last?.sequence).map { renditions[uri] == nil ? -1 : $0 } ?? -1
         for segment in media.segments {
             rendition.longest[segment.sequence] = max(rendition.longest[segment.sequence] ?? 0, media.duration)
-            if segment.sequence > known { load(segment, &rendition, isIndependent: isIndependent || media.isIndependent) }
+            if segment.sequence > known {
+                load(segment, &rendition, isIndependent: isIndependent || media.isIndependent)
+            }
         }
         if !media.hasEnded, media.mediaSequence > rendition.firstSequence, let target = media.target,
             media.duration < 3 * Double(target) - 0.001
@@ -83,7 +87,8 @@ package struct HLSChecker {
     private mutating func compare(_ uri: String, _ old: Rendition, _ new: CheckedMedia, now: Double) {
         if old.media.target != new.target { complain("6.2.1", uri, "EXT-X-TARGETDURATION has changed") }
         if new.mediaSequence < old.media.mediaSequence {
-            return complain("6.2.2", uri, "EXT-X-MEDIA-SEQUENCE went from \(old.media.mediaSequence) back to \(new.mediaSequence)")
+            return complain(
+                "6.2.2", uri, "EXT-X-MEDIA-SEQUENCE went from \(old.media.mediaSequence) back to \(new.mediaSequence)")
         }
         if old.media.hasEnded, new != old.media { complain("6.2.1", uri, "changes after EXT-X-ENDLIST") }
         if new.mediaSequence + new.segments.count < old.media.mediaSequence + old.media.segments.count {
@@ -107,7 +112,8 @@ package struct HLSChecker {
         let counted = new.discontinuitySequence - old.media.discontinuitySequence
         let isWhole = new.mediaSequence <= old.media.mediaSequence + old.media.segments.count
         if isWhole ? counted != tagsGone : counted < tagsGone {
-            complain("6.2.2", uri, "\(tagsGone) EXT-X-DISCONTINUITY left, EXT-X-DISCONTINUITY-SEQUENCE moved by \(counted)")
+            complain(
+                "6.2.2", uri, "\(tagsGone) EXT-X-DISCONTINUITY left, EXT-X-DISCONTINUITY-SEQUENCE moved by \(counted)")
         }
     }
 
@@ -115,14 +121,18 @@ package struct HLSChecker {
 
     private mutating func load(_ segment: CheckedSegment, _ rendition: inout Rendition, isIndependent: Bool) {
         guard !segment.isGap else { return }
-        guard let bytes = fetch(segment.uri) else { return complain("6.2.1", segment.uri, "is listed and can't be fetched") }
+        guard let bytes = fetch(segment.uri) else {
+            return complain("6.2.1", segment.uri, "is listed and can't be fetched")
+        }
         identify(segment.uri, bytes)
         rendition.sizes.append((Double(bytes.count) * 8, segment.duration))
         guard let map = segment.map else { return complain("4.3.2.5", segment.uri, "fragmented MP4 without EXT-X-MAP") }
         guard let headers = header(map) else { return }
         guard let media = TrackMedia.read(bytes, headers), let main = media.first(where: \.track.isVideo) ?? media.first
         else { return complain("3.3", segment.uri, "isn't a fragmented MP4 segment of the tracks in \(map)") }
-        for track in media where !track.isContinuous { complain("3.3", segment.uri, "a fragment doesn't start where the one before ends") }
+        for track in media where !track.isContinuous {
+            complain("3.3", segment.uri, "a fragment doesn't start where the one before ends")
+        }
         if isIndependent, main.track.isVideo, !main.startsOnSync {
             complain("4.3.5.1", segment.uri, "doesn't start on a key frame")
         }
@@ -133,10 +143,12 @@ package struct HLSChecker {
         if let end = rendition.end, end.discontinuity == segment.discontinuity, end.sequence + 1 == segment.sequence,
             abs(end.time - main.startSeconds) > tick + 0.001
         {
-            complain("4.3.2.3", segment.uri, "starts at \(main.startSeconds) s, not at \(end.time) s, without EXT-X-DISCONTINUITY")
+            complain(
+                "4.3.2.3", segment.uri,
+                "starts at \(main.startSeconds) s, not at \(end.time) s, without EXT-X-DISCONTINUITY")
         }
         rendition.end = (segment.discontinuity, main.startSeconds + main.seconds, segment.sequence)
-        rendition.starts[segment.sequence] = (main.startSeconds, segment.discontinuity, main.track.isVideo)
+        rendition.starts[segment.sequence] = (main.presentationSeconds, segment.discontinuity, main.track.isVideo)
     }
 
     private mutating func header(_ map: String) -> [TrackHeader]? {
@@ -156,15 +168,20 @@ package struct HLSChecker {
 
     private mutating func identify(_ uri: String, _ bytes: [UInt8]) {
         let digest = bytes.hashValue
-        if let old = digests.updateValue(digest, forKey: uri), old != digest { complain("6.2.1", uri, "has other bytes than before") }
+        if let old = digests.updateValue(digest, forKey: uri), old != digest {
+            complain("6.2.1", uri, "has other bytes than before")
+        }
     }
 
     /// Section 6.2.2: a segment stays for its own duration and that of the longest playlist that listed it.
     private mutating func checkRemoved(now: Double) {
         removed.removeAll { $0.until <= now }
         for segment in removed {
-            if let bytes = fetch(segment.uri) { identify(segment.uri, bytes) }
-            else { complain("6.2.2", segment.uri, "was taken away \(segment.until - now) s too early") }
+            if let bytes = fetch(segment.uri) {
+                identify(segment.uri, bytes)
+            } else {
+                complain("6.2.2", segment.uri, "was taken away \(segment.until - now) s too early")
+            }
         }
     }
 
@@ -177,11 +194,16 @@ package struct HLSChecker {
         for uri in uris.sorted().dropFirst() {
             guard let other = renditions[uri] else { continue }
             let numbers = Dictionary(base.media.segments.map { ($0.sequence, $0.discontinuity) }) { a, _ in a }
-            for segment in other.media.segments where numbers[segment.sequence].map({ $0 != segment.discontinuity }) == true {
-                complain("6.2.4", uri, "segment \(segment.sequence) has another discontinuity sequence number than in \(first)")
+            for segment in other.media.segments
+            where numbers[segment.sequence].map({ $0 != segment.discontinuity }) == true {
+                complain(
+                    "6.2.4", uri,
+                    "segment \(segment.sequence) has another discontinuity sequence number than in \(first)")
             }
             for (sequence, start) in other.starts {
-                guard let same = base.starts[sequence], abs(same.time - start.time) > alignmentTolerance else { continue }
+                guard let same = base.starts[sequence], abs(same.time - start.time) > alignmentTolerance else {
+                    continue
+                }
                 complain("6.2.4", uri, "segment \(sequence) starts at \(start.time) s, in \(first) at \(same.time) s")
             }
         }
