@@ -109,9 +109,9 @@ package struct SegmentSettings: Hashable, Sendable {
 /// A segment ends on the first key frame at or after the target, so it can be as long as the target and one GOP (a
 /// scene cut just before the target). The longest GOP isn't known beforehand, but nothing is published before the first
 /// segment is done, so the GOPs in it decide: the target and the longest of them, rounded up, and at least one and a
-/// half targets. Players start three target durations from the end, so it isn't made larger than that. A later GOP that doesn't fit is
-/// dropped from the limit to its next key frame, said in a report: never a cut inside a GOP (EXT-X-INDEPENDENT-SEGMENTS
-/// would be a lie), never a longer segment (players size their buffers and reloads by it).
+/// half targets. Players start three target durations from the end, so it isn't made larger than that. A later GOP that
+/// doesn't fit is dropped from the limit to its next key frame, said in a report: never a cut inside a GOP
+/// (EXT-X-INDEPENDENT-SEGMENTS would be a lie), never a longer segment (players size buffers and reloads by it).
 package func targetDuration(target: MediaTime, longestGOP: MediaTime) -> Int {
     let halfAgain = MediaTime(nanoseconds: target.nanoseconds + target.nanoseconds / 2)
     // Timestamps are rounded; a millisecond is no reason for another second.
