@@ -16,7 +16,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("localhost", true), ("LOCALHOST:7435", true), ("127.0.0.1:9", true), ("[::1]:7435", true), ("studio:7435", true),
+        ("localhost", true), ("LOCALHOST:7435", true), ("127.0.0.1:9", true), ("[::1]:7435", true),
+        ("studio:7435", true),
         ("evil.example", false), ("evil.example:7435", false), ("localhost.evil.example", false), ("", false),
         ("localhost:x", false), ("127.0.0.1.nip.io", false),
     ])
@@ -42,7 +43,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("Bearer secret", true), ("bearer  secret", true), ("Bearer secre", false), ("Bearer secrets", false), ("Bearer", false),
+        ("Bearer secret", true), ("bearer  secret", true), ("Bearer secre", false), ("Bearer secrets", false),
+        ("Bearer", false),
         ("Basic secret", false), ("", false),
     ])
     func tokenIsAsked(_ value: String, _ passes: Bool) throws {
@@ -61,12 +63,16 @@ import Testing
 
     @Test func comparisonIsExact() {
         #expect(AccessPolicy.isEqual([], []) && AccessPolicy.isEqual([1, 2], [1, 2]))
-        #expect(!AccessPolicy.isEqual([1], [1, 2]) && !AccessPolicy.isEqual([1, 2, 0], [1, 2]) && !AccessPolicy.isEqual([1, 3], [1, 2]))
+        #expect(
+            !AccessPolicy.isEqual([1], [1, 2]) && !AccessPolicy.isEqual([1, 2, 0], [1, 2])
+                && !AccessPolicy.isEqual([1, 3], [1, 2]))
     }
 
     @Test(arguments: [
-        ("127.0.0.1:7435", "127.0.0.1:7435", true), ("localhost:0", "127.0.0.1:0", true), ("[::1]:80", "[::1]:80", true),
-        ("0.0.0.0:1", "0.0.0.0:1", false), ("[::]:1", "[::]:1", false), ("[::ffff:127.0.0.1]:1", "[::ffff:127.0.0.1]:1", true),
+        ("127.0.0.1:7435", "127.0.0.1:7435", true), ("localhost:0", "127.0.0.1:0", true),
+        ("[::1]:80", "[::1]:80", true),
+        ("0.0.0.0:1", "0.0.0.0:1", false), ("[::]:1", "[::]:1", false),
+        ("[::ffff:127.0.0.1]:1", "[::ffff:127.0.0.1]:1", true),
         ("10.0.0.1:65535", "10.0.0.1:65535", false),
     ])
     func addressesAreRead(_ text: String, _ written: String, _ isLoopback: Bool) throws {
@@ -74,6 +80,9 @@ import Testing
         #expect("\(address)" == written && address.isLoopback == isLoopback)
     }
 
-    @Test(arguments: ["", ":", "7435", ":7435", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:+1", "::1:1", "[::1]", "host:1", "1.2.3:4"])
+    @Test(arguments: [
+        "", ":", "7435", ":7435", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:+1", "::1:1", "[::1]",
+        "host:1", "1.2.3:4",
+    ])
     func addressesAreRefused(_ text: String) { #expect(ListenAddress(text) == nil) }
 }

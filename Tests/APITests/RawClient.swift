@@ -34,7 +34,9 @@ final class RawClient {
     }
 
     /// Reads until `done` is content, the server closes, or the deadline passes.
-    func read(within milliseconds: Int64 = 10_000, until done: (String) -> Bool = { _ in false }) -> (text: String, isClosed: Bool) {
+    func read(within milliseconds: Int64 = 10_000, until done: (String) -> Bool = { _ in false }) -> (
+        text: String, isClosed: Bool
+    ) {
         let deadline = linux_monotonic_nanoseconds() + milliseconds * 1_000_000
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65536)

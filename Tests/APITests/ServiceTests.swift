@@ -52,7 +52,9 @@ import Testing
 
     @Test func unknownPathsAndMethods() async throws {
         let service = makeService()
-        for path in ["/slots", "/v1", "/v1/events", "/v1/graph/", "/vod/x", "/live", "/live/none/x", "/v1/nodes/nobody"] {
+        for path in [
+            "/slots", "/v1", "/v1/events", "/v1/graph/", "/vod/x", "/live", "/live/none/x", "/v1/nodes/nobody",
+        ] {
             let response = try await service.answer(.get, path)
             #expect(response.status == 404 && response.headers["content-type"] == "application/problem+json", "\(path)")
         }
@@ -88,9 +90,13 @@ import Testing
         #expect(part.status == 206 && part.body.count == 10)
         #expect(part.headers["content-range"] == "bytes 99990-99999/100000")
         #expect(try await service.answer(.get, segment, foreign + [("Range", "bytes=100000-")]).status == 416)
-        #expect(try await service.answer(.get, segment, foreign + [("Range", "bytes=0-1"), ("If-Range", "\"x\"")]).status == 200)
+        #expect(
+            try await service.answer(.get, segment, foreign + [("Range", "bytes=0-1"), ("If-Range", "\"x\"")]).status
+                == 200)
         #expect(try await service.answer(.get, segment, foreign + [("If-None-Match", "\"s1\"")]).status == 304)
-        #expect(try await service.answer(.options, segment, foreign).headers["access-control-allow-headers"]?.contains("Range") == true)
+        #expect(
+            try await service.answer(.options, segment, foreign).headers["access-control-allow-headers"]?.contains(
+                "Range") == true)
         #expect(try await service.answer(.get, "/live/a%2Fb", foreign).status == 404)
     }
 
@@ -142,7 +148,8 @@ import Testing
         admission.closed(1)
         admission.closed(3)
         #expect(admission.count == 0 && admission.arrival(from: one, at: 30) == .admit)
-        let neighbours = ["[2001:db8::1]:1", "[2001:db8::2]:1"].compactMap(ListenAddress.init).map(Admission.Origin.init)
+        let neighbours = ["[2001:db8::1]:1", "[2001:db8::2]:1"].compactMap(ListenAddress.init).map(
+            Admission.Origin.init)
         #expect(Set(neighbours).count == 1)
     }
 
@@ -158,7 +165,9 @@ import Testing
         #expect(!second.isNew && second.token == first.token)
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["token"])
         try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: first.path)
-        #expect(throws: TokenError.readableByOthers(path: first.path, mode: 0o644)) { try TokenFile(folder: folder.path) }
+        #expect(throws: TokenError.readableByOthers(path: first.path, mode: 0o644)) {
+            try TokenFile(folder: folder.path)
+        }
         try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: first.path)
         try Data("short\n".utf8).write(to: URL(fileURLWithPath: first.path))
         try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: first.path)
@@ -172,7 +181,8 @@ import Testing
                1: 0100007F:1D0B 0100007F:9999 01 00000000:00000000 00:00000000 00000000  1000        0 17 1 0 100 0 0 10 0
             """
         #expect(PortHolder.listeningInodes(in: table, port: 7435) == [4242])
-        #expect(PortHolder.listeningInodes(in: table, port: 80) == [] && PortHolder.listeningInodes(in: "", port: 80) == [])
+        #expect(
+            PortHolder.listeningInodes(in: table, port: 80) == [] && PortHolder.listeningInodes(in: "", port: 80) == [])
         #expect(PortHolder.socketInode("socket:[4242]") == 4242 && PortHolder.socketInode("pipe:[1]") == nil)
     }
 }
