@@ -191,17 +191,10 @@ extension Response {
 extension ListenAddress {
     /// The address in a socket address; nil if it is neither IPv4 nor IPv6.
     init?(_ address: UnsafePointer<sockaddr>?) {
-        guard let address else { return nil }
-        let raw = UnsafeRawPointer(address)
-        switch Int32(address.pointee.sa_family) {
-        case AF_INET:
-            let peer = raw.loadUnaligned(as: sockaddr_in.self)
-            self.init(octets: withUnsafeBytes(of: peer.sin_addr) { Array($0) }, port: UInt16(bigEndian: peer.sin_port))
-        case AF_INET6:
-            let peer = raw.loadUnaligned(as: sockaddr_in6.self)
-            self.init(
-                octets: withUnsafeBytes(of: peer.sin6_addr) { Array($0) }, port: UInt16(bigEndian: peer.sin6_port))
-        default: return nil
-        }
+        var octets = [UInt8](repeating: 0, count: 16)
+        var port: UInt16 = 0
+        let count = microhttpd_octets(address, &octets, &port)
+        guard count > 0 else { return nil }
+        self.init(octets: Array(octets.prefix(Int(count))), port: port)
     }
 }
