@@ -102,7 +102,8 @@ package struct AccessPolicy: Sendable {
     private func checkToken(_ request: Request) throws(APIProblem) {
         guard let token else { return }
         guard let header = request.headers["authorization"] else {
-            throw APIProblem(.unauthorized, "Send “Authorization: Bearer TOKEN”; the engine printed where its token lies.")
+            throw APIProblem(
+                .unauthorized, "Send “Authorization: Bearer TOKEN”; the engine printed where its token lies.")
         }
         let scheme = "bearer "
         guard header.lowercased().hasPrefix(scheme) else {

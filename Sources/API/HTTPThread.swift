@@ -57,7 +57,8 @@ final class HTTPThread {
         counters.connections.add(1, ordering: .relaxed)
         // Answers are small or one piece; waiting for more of them to fill a packet would only cost time.
         var on: Int32 = 1
-        setsockopt(microhttpd_socket(connection), Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+        setsockopt(
+            microhttpd_socket(connection), Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
     }
 
     func closed(_ connection: OpaquePointer) {
@@ -149,9 +150,12 @@ final class HTTPThread {
                 connection,
                 { context, _, name, nameLength, value, valueLength in
                     guard let context, let name else { return microhttpd_yes() }
-                    let text = value.map { String(decoding: UnsafeRawBufferPointer(start: $0, count: valueLength), as: UTF8.self) }
+                    let text = value.map {
+                        String(decoding: UnsafeRawBufferPointer(start: $0, count: valueLength), as: UTF8.self)
+                    }
                     context.assumingMemoryBound(to: Headers.self).pointee.add(
-                        String(decoding: UnsafeRawBufferPointer(start: name, count: nameLength), as: UTF8.self), text ?? "")
+                        String(decoding: UnsafeRawBufferPointer(start: name, count: nameLength), as: UTF8.self),
+                        text ?? "")
                     return microhttpd_yes()
                 }, pointer)
         }
@@ -176,7 +180,8 @@ extension Response {
             return made
         case .file(let file, let range):
             guard let descriptor = file.release() else { return nil }
-            let made = MHD_create_response_from_fd_at_offset64(UInt64(range.count), descriptor, UInt64(range.lowerBound))
+            let made = MHD_create_response_from_fd_at_offset64(
+                UInt64(range.count), descriptor, UInt64(range.lowerBound))
             if made == nil { close(descriptor) }
             return made
         }
@@ -186,16 +191,10 @@ extension Response {
 extension ListenAddress {
     /// The address in a socket address; nil if it is neither IPv4 nor IPv6.
     init?(_ address: UnsafePointer<sockaddr>?) {
-        guard let address else { return nil }
-        let raw = UnsafeRawPointer(address)
-        switch Int32(address.pointee.sa_family) {
-        case AF_INET:
-            let peer = raw.loadUnaligned(as: sockaddr_in.self)
-            self.init(octets: withUnsafeBytes(of: peer.sin_addr) { Array($0) }, port: UInt16(bigEndian: peer.sin_port))
-        case AF_INET6:
-            let peer = raw.loadUnaligned(as: sockaddr_in6.self)
-            self.init(octets: withUnsafeBytes(of: peer.sin6_addr) { Array($0) }, port: UInt16(bigEndian: peer.sin6_port))
-        default: return nil
-        }
+        var octets = [UInt8](repeating: 0, count: 16)
+        var port: UInt16 = 0
+        let count = microhttpd_octets(address, &octets, &port)
+        guard count > 0 else { return nil }
+        self.init(octets: Array(octets.prefix(Int(count))), port: port)
     }
 }

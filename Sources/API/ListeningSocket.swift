@@ -78,44 +78,13 @@ package struct ListeningSocket: ~Copyable {
     }
 
     private static func bind(_ descriptor: Int32, _ wanted: ListenAddress) throws(ListenError) {
-        guard wanted.withSocketAddress({ microhttpd_bind(descriptor, $0, $1) }) != 0 else { return }
+        guard microhttpd_bind(descriptor, wanted.octets, Int32(wanted.octets.count), wanted.port) != 0 else { return }
         let code = linux_errno()
         guard code == EADDRINUSE else { throw .failed(wanted, operation: "bind", code: code) }
         throw .inUse(wanted, holder: PortHolder.find(wanted))
     }
 
     private static func boundPort(_ descriptor: Int32) -> UInt16? {
-        var storage = sockaddr_storage()
-        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-        return withUnsafeMutablePointer(to: &storage) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                microhttpd_local_address(descriptor, $0, &length) == 0 ? ListenAddress(UnsafePointer($0))?.port : nil
-            }
-        }
-    }
-}
-
-extension ListenAddress {
-    /// Lends the address as the system calls take it.
-    func withSocketAddress<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
-        func lend<Address>(_ address: Address) -> Result {
-            withUnsafePointer(to: address) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    body($0, socklen_t(MemoryLayout<Address>.size))
-                }
-            }
-        }
-        guard isIPv6 else {
-            var address = sockaddr_in()
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_port = port.bigEndian
-            withUnsafeMutableBytes(of: &address.sin_addr) { $0.copyBytes(from: octets) }
-            return lend(address)
-        }
-        var address = sockaddr_in6()
-        address.sin6_family = sa_family_t(AF_INET6)
-        address.sin6_port = port.bigEndian
-        withUnsafeMutableBytes(of: &address.sin6_addr) { $0.copyBytes(from: octets) }
-        return lend(address)
+        UInt16(exactly: microhttpd_local_port(descriptor))
     }
 }

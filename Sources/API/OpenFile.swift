@@ -24,7 +24,8 @@ package final class OpenFile: Sendable {
         }
         descriptor = Atomic(opened)
         size = Int(status.st_size)
-        let changed = UInt64(bitPattern: Int64(status.st_mtim.tv_sec)) &* 1_000_000_000 &+ UInt64(status.st_mtim.tv_nsec)
+        let changed =
+            UInt64(bitPattern: Int64(status.st_mtim.tv_sec)) &* 1_000_000_000 &+ UInt64(status.st_mtim.tv_nsec)
         entityTag = [UInt64(status.st_ino), UInt64(status.st_size), changed].map { String($0, radix: 16) }
             .joined(separator: "-")
     }

@@ -17,7 +17,8 @@ package struct RequestTarget: Sendable, Equatable {
     package init(_ raw: String) throws(APIProblem) {
         guard raw.utf8.count <= Self.longest else {
             throw APIProblem(
-                .targetTooLong, "The request target is \(raw.utf8.count) bytes long; at most \(Self.longest) are taken.")
+                .targetTooLong, "The request target is \(raw.utf8.count) bytes long; at most \(Self.longest) are taken."
+            )
         }
         let path = try Self.path(of: Array(raw.utf8))
         var parts = path.dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)

@@ -99,7 +99,8 @@ package struct Service: Sendable {
         case .metrics:
             later(request) {
                 Response(
-                    bytes: await control.metrics() + counters.exposition, type: "text/plain; version=0.0.4; charset=utf-8")
+                    bytes: await control.metrics() + counters.exposition,
+                    type: "text/plain; version=0.0.4; charset=utf-8")
             }
         }
     }

@@ -16,7 +16,8 @@ final class Browser {
         // The shell puts the pipes where Chromium wants them: commands on descriptor 3, answers on 4.
         process.executableURL = URL(fileURLWithPath: "/bin/sh")
         process.arguments = [
-            "-c", "exec /usr/bin/chromium \"$@\" 3<&0 4>&1 >/dev/null 2>&1", "sh", "--headless", "--no-sandbox", "--disable-gpu",
+            "-c", "exec /usr/bin/chromium \"$@\" 3<&0 4>&1 >/dev/null 2>&1", "sh", "--headless", "--no-sandbox",
+            "--disable-gpu",
             "--remote-debugging-pipe", "--window-size=1280,800", "--autoplay-policy=no-user-gesture-required",
             "--user-data-dir=\(folder.path)/profile-\(UUID())",
         ]
@@ -24,7 +25,8 @@ final class Browser {
         process.standardOutput = events
         try process.run()
         let target = try call("Target.createTarget", ["url": "about:blank"])["targetId"]
-        session = try call("Target.attachToTarget", ["targetId": target ?? "", "flatten": true])["sessionId"] as? String
+        session =
+            try call("Target.attachToTarget", ["targetId": target ?? "", "flatten": true])["sessionId"] as? String
         _ = try call("Page.navigate", ["url": url])
     }
 

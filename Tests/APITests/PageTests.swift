@@ -7,7 +7,7 @@ import Testing
 
 @testable import API
 
-@Suite(.serialized) struct PageTests {
+@Suite(.serialized, .ownThread) struct PageTests {
     /// Nodes as GET /v1/nodes lists them: one pipeline, with names that would be harmful as HTML.
     static let firstLight = #"""
         {"nodes":[
@@ -29,7 +29,9 @@ import Testing
     /// Thirty nodes: six channels of five.
     static var large: String {
         let channels = (1...6).map { index -> String in
-            let state = index == 3 ? #""failed","fault":"srt://0.0.0.0:8893: no publisher within 10 s""# : #""running","fault":null"#
+            let state =
+                index == 3
+                ? #""failed","fault":"srt://0.0.0.0:8893: no publisher within 10 s""# : #""running","fault":null"#
             let outlet = index == 3 ? "noSignal" : "live"
             return #"""
                 {"id":"srt-\#(index)","kind":"source.srt","state":\#(state),"inlets":[],"outlets":[{"name":"video","format":"h264 High 1920x1080","state":"\#(outlet)","grains":1200,"rate":25.0,"dropped":0,"ageMilliseconds":41},{"name":"audio","format":"aac LC stereo","state":"\#(outlet)","grains":1200,"rate":46.9,"dropped":0,"ageMilliseconds":40}]},
@@ -50,9 +52,13 @@ import Testing
         defer { test.server.stop() }
         test.engine.state.withLock { $0.nodes = Array(Self.firstLight.utf8) }
         let browser = try Browser("http://127.0.0.1:\(test.port)/", profile: folder)
-        #expect(try browser.becomes("player.video.currentTime > 2 && document.getElementById('notice').textContent === ''"))
+        #expect(
+            try browser.becomes("player.video.currentTime > 2 && document.getElementById('notice').textContent === ''"))
         let page = try browser.text("document.documentElement.outerHTML")
-        for text in ["camera", "source.pattern", "1280x720 yuv420p 50 fps", "revision r1", "4 nodes", "sink.hls &lt;b id=injected&gt;"] {
+        for text in [
+            "camera", "source.pattern", "1280x720 yuv420p 50 fps", "revision r1", "4 nodes",
+            "sink.hls &lt;b id=injected&gt;",
+        ] {
             #expect(page.contains(text), "\(text)")
         }
         #expect(try browser.text("String(document.querySelectorAll('#injected').length)") == "0")
@@ -100,7 +106,10 @@ import Testing
         try FileManager.default.createDirectory(at: stream, withIntermediateDirectories: true)
         _ = try run(
             "/usr/bin/ffmpeg",
-            ["-v", "error", "-f", "lavfi", "-i", "testsrc2=s=640x360:r=25:d=12", "-c:v", "libx264", "-preset", "ultrafast"]
+            [
+                "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=640x360:r=25:d=12", "-c:v", "libx264", "-preset",
+                "ultrafast",
+            ]
                 + ["-g", "25", "-pix_fmt", "yuv420p", "-f", "hls", "-hls_segment_type", "fmp4", "-hls_time", "1"]
                 + ["-hls_list_size", "0", "\(stream.path)/index.m3u8"])
     }

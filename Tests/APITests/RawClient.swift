@@ -13,8 +13,7 @@ final class RawClient {
     init?(port: UInt16) {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return nil }
-        let address = ListenAddress(octets: [127, 0, 0, 1], port: port)
-        guard address.withSocketAddress({ microhttpd_connect(descriptor, $0, $1) }) == 0 else { return nil }
+        guard microhttpd_connect(descriptor, [127, 0, 0, 1], 4, port) == 0 else { return nil }
     }
 
     deinit { if descriptor >= 0 { close(descriptor) } }
@@ -27,14 +26,16 @@ final class RawClient {
 
     /// Ends the connection at once with a reset.
     func reset() {
-        var option = linger(l_onoff: 1, l_linger: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+        let onAtOnce: [Int32] = [1, 0]  // struct linger
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, onAtOnce, 8)
         close(descriptor)
         descriptor = -1
     }
 
     /// Reads until `done` is content, the server closes, or the deadline passes.
-    func read(within milliseconds: Int64 = 10_000, until done: (String) -> Bool = { _ in false }) -> (text: String, isClosed: Bool) {
+    func read(within milliseconds: Int64 = 10_000, until done: (String) -> Bool = { _ in false }) -> (
+        text: String, isClosed: Bool
+    ) {
         let deadline = linux_monotonic_nanoseconds() + milliseconds * 1_000_000
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65536)

@@ -13,9 +13,13 @@ struct TestServer {
     let server: HTTPServer
     var port: UInt16 { server.boundPort }
 
-    init(media: SimulatedMedia = SimulatedMedia(), router: Router = .everything, port: UInt16 = 0, limits: Admission.Limits = .standard) throws {
+    init(
+        media: SimulatedMedia = SimulatedMedia(), router: Router = .everything, port: UInt16 = 0,
+        limits: Admission.Limits = .standard
+    ) throws {
         let socket = try ListeningSocket(ListenAddress(octets: [127, 0, 0, 1], port: port))
-        let service = makeService(listen: socket.address, router: router, engine: engine, media: media, counters: counters)
+        let service = makeService(
+            listen: socket.address, router: router, engine: engine, media: media, counters: counters)
         server = try HTTPServer(on: socket, service: service, counters: counters, limits: limits)
     }
 }
@@ -30,7 +34,7 @@ func eventually(_ condition: () -> Bool) async -> Bool {
     return condition()
 }
 
-@Suite(.serialized) struct ServerTests {
+@Suite(.serialized, .ownThread) struct ServerTests {
     @Test func answersOverTCP() throws {
         let test = try TestServer()
         defer { test.server.stop() }
@@ -47,7 +51,8 @@ func eventually(_ condition: () -> Bool) async -> Bool {
         let test = try TestServer()
         defer { test.server.stop() }
         let client = try #require(RawClient(port: test.port))
-        client.send(get("/health/live") + get("/v1/nodes/ch1%2Fh264") + get("/nothing") + get("/live/first-light/index.m3u8"))
+        client.send(
+            get("/health/live") + get("/v1/nodes/ch1%2Fh264") + get("/nothing") + get("/live/first-light/index.m3u8"))
         let text = client.read { $0.contains("#EXTM3U") }.text
         let statuses = text.ranges(of: "HTTP/1.1 ").map { text[$0.upperBound...].prefix(3) }
         #expect(statuses == ["200", "200", "404", "200"])
@@ -118,9 +123,11 @@ func eventually(_ condition: () -> Bool) async -> Bool {
         inputs += [
             "\r\n\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "G\0T /\0 HTTP/1.1\r\nHost: a\r\n\r\n",
             "GET /%00%ff%c0%af HTTP/1.1\r\nHost: localhost\r\n\r\n", get("/live/../../etc/passwd"),
-            get("/" + String(repeating: "a", count: 20_000)), get("/", "X: " + String(repeating: "y", count: 60_000) + "\r\n"),
+            get("/" + String(repeating: "a", count: 20_000)),
+            get("/", "X: " + String(repeating: "y", count: 60_000) + "\r\n"),
             get("/", String(repeating: "Z: 1\r\n", count: 5_000)), get("/", "Content-Length: -1\r\n"),
-            get("/", "Content-Length: 99999999999999999999999\r\n"), get("/", "Transfer-Encoding: chunked\r\n") + "zzzz\r\n",
+            get("/", "Content-Length: 99999999999999999999999\r\n"),
+            get("/", "Transfer-Encoding: chunked\r\n") + "zzzz\r\n",
             "PATCH /v1/graph HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffffff\r\n",
         ].map { Array($0.utf8) }
         for input in inputs {
@@ -212,7 +219,9 @@ func eventually(_ condition: () -> Bool) async -> Bool {
         let test = try TestServer(router: .publicOnly)
         defer { test.server.stop() }
         func status(_ path: String) throws -> String {
-            String(decoding: try curl("http://127.0.0.1:\(test.port)\(path)", "-o", "/dev/null", "-w", "%{http_code}"), as: UTF8.self)
+            String(
+                decoding: try curl("http://127.0.0.1:\(test.port)\(path)", "-o", "/dev/null", "-w", "%{http_code}"),
+                as: UTF8.self)
         }
         #expect(try status("/live/first-light/index.m3u8") == "200")
         #expect(try status("/health/live") == "200")

@@ -8,20 +8,64 @@
 #include <netinet/tcp.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <microhttpd.h>
 
 #define MICROHTTPD_SHIM static inline __attribute__((always_inline, unused))
 
-// With _GNU_SOURCE, glibc declares the address of these as a transparent union, which Swift can't make from a pointer.
-MICROHTTPD_SHIM int microhttpd_bind(int fd, const void *address, socklen_t length) {
-    return bind(fd, (const struct sockaddr *)address, length);
+// Socket addresses: unions by cast, which Swift can't say, and whose fields it finds in whichever module it met first.
+// `octets` is 4 or 16 bytes in network order; ports are in host order.
+MICROHTTPD_SHIM socklen_t microhttpd_fill(struct sockaddr_storage *storage, const uint8_t *octets, int count,
+                                          uint16_t port) {
+    memset(storage, 0, sizeof *storage);
+    if (count == 4) {
+        struct sockaddr_in *address = (struct sockaddr_in *)storage;
+        address->sin_family = AF_INET;
+        address->sin_port = htons(port);
+        memcpy(&address->sin_addr, octets, 4);
+        return sizeof *address;
+    }
+    struct sockaddr_in6 *address = (struct sockaddr_in6 *)storage;
+    address->sin6_family = AF_INET6;
+    address->sin6_port = htons(port);
+    memcpy(&address->sin6_addr, octets, 16);
+    return sizeof *address;
 }
-MICROHTTPD_SHIM int microhttpd_connect(int fd, const void *address, socklen_t length) {
-    return connect(fd, (const struct sockaddr *)address, length);
+// How many bytes of `octets` (at least 16) were written: 4, 16, or 0 for another family.
+MICROHTTPD_SHIM int microhttpd_octets(const struct sockaddr *address, uint8_t *octets, uint16_t *port) {
+    if (address && address->sa_family == AF_INET) {
+        const struct sockaddr_in *internet = (const struct sockaddr_in *)address;
+        *port = ntohs(internet->sin_port);
+        memcpy(octets, &internet->sin_addr, 4);
+        return 4;
+    }
+    if (address && address->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *internet = (const struct sockaddr_in6 *)address;
+        *port = ntohs(internet->sin6_port);
+        memcpy(octets, &internet->sin6_addr, 16);
+        return 16;
+    }
+    return 0;
 }
-MICROHTTPD_SHIM int microhttpd_local_address(int fd, void *address, socklen_t *length) {
-    return getsockname(fd, (struct sockaddr *)address, length);
+MICROHTTPD_SHIM int microhttpd_bind(int fd, const uint8_t *octets, int count, uint16_t port) {
+    struct sockaddr_storage storage;
+    socklen_t length = microhttpd_fill(&storage, octets, count, port);
+    return bind(fd, (const struct sockaddr *)&storage, length);
+}
+MICROHTTPD_SHIM int microhttpd_connect(int fd, const uint8_t *octets, int count, uint16_t port) {
+    struct sockaddr_storage storage;
+    socklen_t length = microhttpd_fill(&storage, octets, count, port);
+    return connect(fd, (const struct sockaddr *)&storage, length);
+}
+// The port that a socket is bound to, or -1.
+MICROHTTPD_SHIM int microhttpd_local_port(int fd) {
+    struct sockaddr_storage storage;
+    socklen_t length = sizeof storage;
+    uint8_t octets[16];
+    uint16_t port;
+    if (getsockname(fd, (struct sockaddr *)&storage, &length) != 0) return -1;
+    return microhttpd_octets((const struct sockaddr *)&storage, octets, &port) ? port : -1;
 }
 
 // The answers of callbacks: MHD_Result is a plain enum in some headers and a macro in others.
