@@ -123,3 +123,13 @@ func openEncoder(
                 + "`ffmpeg -h encoder=\(String(cString: codec.pointee.name))` lists what it takes")
     }
 }
+
+/// Whether this libavcodec has a video encoder of that name. Any thread.
+package func isVideoEncoder(_ name: String) -> Bool {
+    avcodec_find_encoder_by_name(name)?.pointee.type == AVMEDIA_TYPE_VIDEO
+}
+
+/// Whether this libavcodec has an audio encoder of that name. Any thread.
+package func isAudioEncoder(_ name: String) -> Bool {
+    avcodec_find_encoder_by_name(name)?.pointee.type == AVMEDIA_TYPE_AUDIO
+}

@@ -1,0 +1,270 @@
+// `encode.video`: raw pictures to any codec of libavcodec, taken where they lie in the ring.
+//
+// The encoder holds leases of pictures as long as it needs them; they end on whichever thread libav frees them.
+import AV
+import CRingLayout
+package import Engine
+package import Graph
+import Media
+import Rings
+import Synchronization
+
+/// Settings of `encode.video`.
+package struct VideoEncodeSettings: NodeSettings {
+    static let encoder = Setting("encoder", default: "libx264", "libavcodec's name of the encoder.")
+    static let bitrate = Setting<BitRate?>("bitrate", default: nil, "Mean bit rate.")
+    static let maxrate = Setting<BitRate?>("maxrate", default: nil, "Highest bit rate over the buffer.")
+    static let bufsize = Setting<BitRate?>("bufsize", default: nil, "Bits of the decoder's buffer.")
+    static let crf = Setting<Double?>("crf", default: nil, "Constant rate factor, where the encoder has one.")
+    static let gop = Setting("gop", default: MediaTime.seconds(2), "From one key frame to the next.")
+    static let bframes = Setting<Int?>("bframes", default: nil, "B-frames in a row.").within(0...16)
+    static let profile = Setting<String?>("profile", default: nil, "Profile, by the encoder's name for it.")
+    static let preset = Setting<String?>("preset", default: nil, "Speed against size, by the encoder's name for it.")
+    static let tune = Setting<String?>("tune", default: nil, "What to tune for, by the encoder's name for it.")
+    static let pixelFormat = Setting<PixelFormat?>(
+        "pixelFormat", default: nil, "Given to the encoder; without it the input's, or the nearest that it takes.")
+    static let threads = Setting("threads", default: 0, "Threads of the encoder; 0 lets it choose.").within(0...128)
+    static let options = Setting<[String: String]>(
+        "options", default: [:], "Further options of libavcodec or of the encoder.")
+
+    package static let declarations: [SettingDeclaration] = .of(
+        encoder, bitrate, maxrate, bufsize, crf, gop, bframes, profile, preset, tune, pixelFormat, threads, options)
+
+    let encoder: VideoEncoderSettings
+    let gop: MediaTime
+
+    package init(_ values: SettingValues) {
+        var encoder = VideoEncoderSettings(encoder: values[Self.encoder])
+        encoder.bitRate = values[Self.bitrate]
+        encoder.maximumBitRate = values[Self.maxrate]
+        encoder.bufferSize = values[Self.bufsize]
+        encoder.crf = values[Self.crf]
+        encoder.bFrames = values[Self.bframes]
+        encoder.profile = values[Self.profile]
+        encoder.preset = values[Self.preset]
+        encoder.tune = values[Self.tune]
+        encoder.pixelFormat = values[Self.pixelFormat]
+        encoder.threads = values[Self.threads]
+        encoder.options = values[Self.options]
+        self.encoder = encoder
+        gop = values[Self.gop]
+    }
+}
+
+/// Encodes one video track.
+package actor VideoEncodeNode: DataNode {
+    package static let kind = KindDeclaration(
+        "encode.video", "Encodes pictures; any video encoder of libavcodec by name.",
+        inlets: [InletDeclaration("video", [.rawVideo], isRequired: true)],
+        outlets: .fixed([OutletDeclaration("video", .codedVideo)]),
+        settings: VideoEncodeSettings.declarations, placement: .own,
+        check: { values in
+            let name = values[VideoEncodeSettings.encoder]
+            guard !isVideoEncoder(name) else { return [] }
+            return [
+                SettingFault(
+                    "encoder", found: "\"\(name)\"", expected: "a video encoder of this libavcodec",
+                    remedy: "`ffmpeg -encoders` lists them")
+            ]
+        })
+
+    /// Pictures that an encoder may hold: those that it looks ahead at without copying, and those at work.
+    private static let leases = 6
+
+    package nonisolated let context: NodeContext
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { context.executor }
+    private let settings: VideoEncodeSettings
+    private let inlet: Inlet?
+    private let outlet: Outlet?
+    private let lender = LeaseLender()
+    private var box: VideoEncoderBox?
+    private var phase = CodecPhase.waiting
+    private var carried = GrainMemory()
+    private var hasPacket = false
+    private var isDiscontinuity = false
+    private var fault: NodeFault?
+
+    package init(_ settings: VideoEncodeSettings, in context: NodeContext) {
+        self.settings = settings
+        self.context = context
+        inlet = context.inlet("video")
+        outlet = context.outlet("video")
+        inlet?.declare(leases: Self.leases)
+    }
+
+    package func prepare() throws(NodeFault) {}
+
+    package func inletChanged(_ inlet: InletAddress, _ news: InletNews) {
+        switch news {
+        case .format(let format): if box == nil { open(format) } else { finish(then: format) }
+        case .ended: if box == nil { phase = .ended } else { finish(then: nil) }
+        case .noSignal: outlet?.set(.noSignal)
+        case .absent: outlet?.set(.absent)
+        case .rewired: isDiscontinuity = true
+        }
+    }
+
+    private func finish(then next: StreamFormat?) {
+        _ = box?.encoder.finish()
+        phase = .finishing(next: next)
+    }
+
+    private func open(_ format: StreamFormat) {
+        guard case .rawVideo(let video) = format else { return }
+        do throws(AVFault) {
+            var wanted = settings.encoder
+            let rate = video.picture.rate ?? Rational(25, 1)
+            wanted.gop = max(1, Int(rate.nearestPeriod(at: settings.gop)))
+            let box = VideoEncoderBox(try VideoEncoder(wanted, input: video))
+            self.box = box
+            phase = .running
+            context.show("conversion", box.encoder.conversion.map(JSON.string) ?? .null)
+            context.show("encoder", .string("\(wanted.encoder): \(box.encoder.format.description)"))
+        } catch {
+            fault = NodeFault(.unsupported, "\(settings.encoder.encoder) does not start: \(error.message)", isTransient: false)
+            return
+        }
+        declare()
+    }
+
+    private func declare() {
+        guard var format = box?.encoder.format, let outlet else { return }
+        if format.bitRate == 0 { format.bitRate = settings.encoder.bitRate?.bitsPerSecond ?? 0 }
+        do throws(NodeFault) { try outlet.declare(.codedVideo(format)) } catch { fault = error }
+    }
+
+    package func step() -> Step {
+        if let fault { return .failed(fault) }
+        switch phase {
+        case .waiting: return .wait
+        case .ended: return .finished
+        case .running, .finishing: break
+        }
+        if hasPacket { return publish() }
+        guard let box else { return .wait }
+        switch box.encoder.receive() {
+        case .packet(let formatChanged):
+            hasPacket = true
+            if formatChanged { declare() }
+            return fault.map(Step.failed) ?? publish()
+        case .none: return feed(box)
+        case .end: return reopen()
+        case .failed(let error): return .failed(NodeFault(.internalError, "the encoder failed: \(error.description)"))
+        }
+    }
+
+    private func reopen() -> Step {
+        guard case .finishing(let next) = phase else { return .wait }
+        box = nil
+        guard let next else {
+            phase = .ended
+            return .finished
+        }
+        phase = .waiting
+        isDiscontinuity = true
+        open(next)
+        return .again
+    }
+
+    private func feed(_ box: VideoEncoderBox) -> Step {
+        guard case .running = phase, let inlet else { return .again }
+        switch inlet.takeFrame() {
+        case .nothing: return .wait
+        case .lapped:
+            isDiscontinuity = true
+            return .again
+        case .frame(let lease): return send(lease, box)
+        }
+    }
+
+    private func send(_ lease: consuming FrameLease, _ box: VideoEncoderBox) -> Step {
+        var grain = lease.grain
+        guard grain.pts != .min, let address = lease.bytes.baseAddress else {
+            context.counters.errors.wrappingAdd(1, ordering: .relaxed)
+            return .again
+        }
+        if grain.isDiscontinuity || isDiscontinuity {
+            grain.isDiscontinuity = true
+            isDiscontinuity = false
+        }
+        var picture = PictureInput(address: address, pts: grain.pts)
+        picture.duration = grain.duration
+        // What follows a hole must be decodable by itself.
+        picture.isKeyForced = grain.isDiscontinuity
+        if grain.flags & PBR_GRAIN_INTERLACED != 0 {
+            picture.isTopFieldFirst = grain.flags & PBR_GRAIN_TOP_FIELD_FIRST != 0
+        }
+        if let captions = sideData(.captions, in: lease.sideData) { picture.captions = captions }
+        picture.token = carried.remember(grain)
+        let buffer = lease.buffer
+        lender.take(lease.handOver(), buffer)
+        if case .failed = box.encoder.send(picture, lender: lender, buffer: buffer) {
+            context.counters.errors.wrappingAdd(1, ordering: .relaxed)
+        }
+        return .again
+    }
+
+    private func publish() -> Step {
+        guard let box, let outlet, outlet.isReady else { return .wait }
+        let packet = box.encoder.packet
+        var grain = Grain.empty()
+        if let source = carried.recall(packet.token) {
+            grain.inherit(from: source)
+            grain.flags |= source.flags & PBR_GRAIN_DISCONTINUITY
+        }
+        (grain.pts, grain.dts, grain.duration) = (packet.pts, packet.dts, packet.duration)
+        grain.isKey = packet.isKey
+        if packet.isDisposable { grain.flags |= PBR_GRAIN_DISPOSABLE }
+        switch outlet.append(grain, packet.bytes) {
+        case .wait: return .wait
+        case .done: break
+        case .tooLarge: context.counters.errors.wrappingAdd(1, ordering: .relaxed)
+        }
+        hasPacket = false
+        return .again
+    }
+
+    package func stop() {
+        // Leases go back before the inlet leaves its ring.
+        box = nil
+        phase = .ended
+    }
+}
+
+/// Carries a non-copyable encoder.
+private final class VideoEncoderBox {
+    var encoder: VideoEncoder
+    init(_ encoder: consuming VideoEncoder) { self.encoder = encoder }
+}
+
+/// Where an encoder is in its life.
+enum CodecPhase {
+    case waiting, running, ended
+    /// The inlet ended or changed its format: give out what is inside, then take `next`, or end.
+    case finishing(next: StreamFormat?)
+}
+
+/// The leases that an encoder holds, by buffer. A buffer is lent at most once at a time (its lease keeps it from being
+/// written again), so each entry has one user.
+///
+/// `@unchecked Sendable`: the table's memory is set up once and holds atomics only.
+final class LeaseLender: PictureLender, @unchecked Sendable {
+    private let records: UnsafeMutablePointer<Atomic<UInt>>
+
+    init() {
+        records = .allocate(capacity: Int(PBR_MAX_BUFFERS))
+        for i in 0..<Int(PBR_MAX_BUFFERS) { records.advanced(by: i).initialize(to: Atomic(0)) }
+    }
+    deinit { records.deallocate() }
+
+    func take(_ record: UnsafeMutableRawPointer, _ buffer: Int32) {
+        // An old loan of the same buffer number belongs to an earlier ring; it must not be forgotten.
+        let old = records[Int(buffer)].exchange(UInt(bitPattern: record), ordering: .acquiringAndReleasing)
+        if let old = UnsafeMutableRawPointer(bitPattern: old) { FrameLease.end(handedOver: old) }
+    }
+
+    func giveBack(_ buffer: Int32) {
+        let record = records[Int(buffer)].exchange(0, ordering: .acquiringAndReleasing)
+        if let record = UnsafeMutableRawPointer(bitPattern: record) { FrameLease.end(handedOver: record) }
+    }
+}
