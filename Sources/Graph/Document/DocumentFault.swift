@@ -66,7 +66,8 @@ struct FaultList {
         count += 1
     }
 
-    /// A name that nothing has, with the nearest one that something has.
+    /// A name that nothing has, with the nearest one that something has. Among very many names it is only looked for
+    /// for the first faults, so that a document of thousands of nodes with as many mistakes is still answered at once.
     mutating func addUnknown(
         _ what: String, _ name: String, among known: @autoclosure () -> [String], at pointer: JSONPointer
     ) {
@@ -79,7 +80,8 @@ struct FaultList {
         add(
             pointer, "unknown \(what) \"\(name.prefix(80))\"",
             known.isEmpty ? "expected none" : "expected one of \(list)",
-            nearest(to: name, among: known).map { "did you mean \"\($0)\"?" } ?? "remove or rename it")
+            (known.count <= 500 || count < 5 ? nearest(to: name, among: known) : nil).map { "did you mean \"\($0)\"?" }
+                ?? "remove or rename it")
     }
 
     /// All that were kept, and how many more there are.
