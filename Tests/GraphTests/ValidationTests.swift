@@ -302,5 +302,10 @@ import Testing
         let found = try faults("{\(nodes)}")
         #expect(found.count == 101)
         #expect(found.last?.contains("400 more faults") == true)
+        guard
+            case .failure(let located) = try document("{\"patchbay\":1,\"nodes\":{\(nodes)}}").validate(
+                against: catalogue)
+        else { return }
+        #expect(located.faults.last?.found == "400 more faults" && located.faults[0].position?.line == 1)
     }
 }

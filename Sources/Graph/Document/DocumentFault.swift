@@ -56,7 +56,8 @@ package struct DocumentFaults: Error, Sendable, Equatable, CustomStringConvertib
 struct FaultList {
     static let limit = 100
 
-    private var faults: [DocumentFault] = []
+    /// Those that are listed.
+    private(set) var faults: [DocumentFault] = []
     private(set) var count = 0
     var isEmpty: Bool { count == 0 }
     var isFull: Bool { count >= Self.limit }
@@ -84,13 +85,15 @@ struct FaultList {
                 ?? "remove or rename it")
     }
 
-    /// All that were kept, and how many more there are.
-    var finished: [DocumentFault] {
-        guard count > faults.count else { return faults }
-        return faults + [
+    /// How many more there are than listed.
+    var rest: [DocumentFault] {
+        guard count > faults.count else { return [] }
+        return [
             DocumentFault(
                 [], found: "\(count - faults.count) more faults", expected: "only \(faults.count) are listed",
                 remedy: "mend these first")
         ]
     }
+
+    var finished: [DocumentFault] { faults + rest }
 }
