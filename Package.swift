@@ -71,7 +71,6 @@ let package = Package(
         .testTarget(name: "HLSTests", dependencies: ["HLS", "HLSChecker", "Media"], swiftSettings: strict),
         // Tests.
         .testTarget(name: "AVTests", dependencies: ["AV", "CFFmpeg", "Media"], swiftSettings: strict),
-        // Tests.
         .testTarget(name: "GraphTests", dependencies: ["Graph", "Media"], swiftSettings: strict),
         .testTarget(
             name: "APITests", dependencies: ["API", "CLinux", "CMicroHTTPD"], swiftSettings: strict),

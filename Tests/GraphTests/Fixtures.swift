@@ -3,7 +3,10 @@ import Graph
 import Media
 import Testing
 
-enum Pace: String, SettingChoice { case realTime = "real-time", free }
+enum Pace: String, SettingChoice {
+    case realTime = "real-time"
+    case free
+}
 
 struct PatternSettings: NodeSettings {
     static let size = Setting<PictureSize>("size", default: PictureSize(width: 1280, height: 720), "Of the picture.")
@@ -68,7 +71,8 @@ let catalogue = Catalogue([
         settings: .of(Settings.port, Settings.passphrase, Settings.latency), pacing: { _ in .paced },
         claims: { [ResourceClaim(.udpPort, "\($0[Settings.port])", setting: "port")] }),
     KindDeclaration(
-        "decode", "Decodes.", inlets: [InletDeclaration("video", [.codedVideo]), InletDeclaration("audio", [.codedAudio])],
+        "decode", "Decodes.",
+        inlets: [InletDeclaration("video", [.codedVideo]), InletDeclaration("audio", [.codedAudio])],
         outlets: .fixed([
             OutletDeclaration("video", .rawVideo, onlyWhenWired: "video"),
             OutletDeclaration("audio", .rawAudio, onlyWhenWired: "audio"),

@@ -2,7 +2,9 @@
 import Graph
 import Testing
 
-private func parse(_ text: String, _ syntax: JSONSyntax = .strict) throws -> JSON { try JSONText(text, syntax: syntax).parse() }
+private func parse(_ text: String, _ syntax: JSONSyntax = .strict) throws -> JSON {
+    try JSONText(text, syntax: syntax).parse()
+}
 
 @Suite struct JSONTests {
     @Test(arguments: [
@@ -36,7 +38,10 @@ private func parse(_ text: String, _ syntax: JSONSyntax = .strict) throws -> JSO
         ("1e+", "line 1 column 4: found the end of the document, expected a digit"),
         ("tru", "line 1 column 1: found tru, expected a value"),
         ("1 2", "line 1 column 3: found '2', expected the end of the document"),
-        ("\"é\u{1}\"", "line 1 column 3: found byte 1, expected a text without control characters: write them as \\n or \\u000a"),
+        (
+            "\"é\u{1}\"",
+            "line 1 column 3: found byte 1, expected a text without control characters: write them as \\n or \\u000a"
+        ),
         ("\"ab", "line 1 column 1: found the end of the document, expected '\"' to close this text"),
         ("\"\\x\"", "line 1 column 3: found 'x', expected an escape: one of \" \\ / b f n r t u"),
         ("\"\\uD800\"", "line 1 column 2: found half of a surrogate pair, expected both halves"),
@@ -52,7 +57,9 @@ private func parse(_ text: String, _ syntax: JSONSyntax = .strict) throws -> JSO
     }
 
     @Test func invalidUTF8IsRefused() throws {
-        for bytes: [UInt8] in [[0x22, 0xFF, 0x22], [0x22, 0xC0, 0x80, 0x22], [0x22, 0xED, 0xA0, 0x80, 0x22], [0x22, 0xE2, 0x22]] {
+        for bytes: [UInt8] in [
+            [0x22, 0xFF, 0x22], [0x22, 0xC0, 0x80, 0x22], [0x22, 0xED, 0xA0, 0x80, 0x22], [0x22, 0xE2, 0x22],
+        ] {
             #expect(throws: JSONFault.self) { try JSONText(bytes).parse() }
         }
     }
@@ -88,7 +95,9 @@ private func parse(_ text: String, _ syntax: JSONSyntax = .strict) throws -> JSO
         }
         #expect(try parse("4.0").integer == 4 && parse("1e3").integer == 1000 && parse("1.5").integer == nil)
         #expect(JSON.double(.infinity) == .null && JSON.double(0.5).compact == "0.5" && JSON.double(3).compact == "3")
-        #expect(JSONNumber(text: "01") == nil && JSONNumber(text: " 1") == nil && JSONNumber(text: "-2.5e3")?.double == -2500)
+        #expect(
+            JSONNumber(text: "01") == nil && JSONNumber(text: " 1") == nil
+                && JSONNumber(text: "-2.5e3")?.double == -2500)
     }
 
     @Test func objectsAreEqualWhateverTheirOrder() throws {
@@ -107,17 +116,18 @@ private func parse(_ text: String, _ syntax: JSONSyntax = .strict) throws -> JSO
     }
 
     @Test func prettyIsStable() throws {
-        #expect(try parse(#"{"b":[1,{"x":[]}],"a":{}}"#).pretty == """
-            {
-              "b": [
-                1,
+        #expect(
+            try parse(#"{"b":[1,{"x":[]}],"a":{}}"#).pretty == """
                 {
-                  "x": []
+                  "b": [
+                    1,
+                    {
+                      "x": []
+                    }
+                  ],
+                  "a": {}
                 }
-              ],
-              "a": {}
-            }
-            """)
+                """)
     }
 
     @Test func largeObjectsFindTheirMembers() throws {

@@ -31,25 +31,40 @@ private func patch(_ text: String) throws -> JSONPatch { try JSONPatch(json: par
         (#"{"foo":["bar","baz"]}"#, #"[{"op":"add","path":"/foo/1","value":"qux"}]"#, #"{"foo":["bar","qux","baz"]}"#),
         (#"{"baz":"qux","foo":"bar"}"#, #"[{"op":"remove","path":"/baz"}]"#, #"{"foo":"bar"}"#),
         (#"{"foo":["bar","qux","baz"]}"#, #"[{"op":"remove","path":"/foo/1"}]"#, #"{"foo":["bar","baz"]}"#),
-        (#"{"baz":"qux","foo":"bar"}"#, #"[{"op":"replace","path":"/baz","value":"boo"}]"#, #"{"baz":"boo","foo":"bar"}"#),
+        (
+            #"{"baz":"qux","foo":"bar"}"#, #"[{"op":"replace","path":"/baz","value":"boo"}]"#,
+            #"{"baz":"boo","foo":"bar"}"#
+        ),
         (
             #"{"foo":{"bar":"baz","waldo":"fred"},"qux":{"corge":"grault"}}"#,
             #"[{"op":"move","from":"/foo/waldo","path":"/qux/thud"}]"#,
             #"{"foo":{"bar":"baz"},"qux":{"corge":"grault","thud":"fred"}}"#
         ),
-        (#"{"foo":["all","grass","cows","eat"]}"#, #"[{"op":"move","from":"/foo/1","path":"/foo/3"}]"#, #"{"foo":["all","cows","eat","grass"]}"#),
+        (
+            #"{"foo":["all","grass","cows","eat"]}"#, #"[{"op":"move","from":"/foo/1","path":"/foo/3"}]"#,
+            #"{"foo":["all","cows","eat","grass"]}"#
+        ),
         (
             #"{"baz":"qux","foo":["a",2,"c"]}"#,
             #"[{"op":"test","path":"/baz","value":"qux"},{"op":"test","path":"/foo/1","value":2}]"#,
             #"{"baz":"qux","foo":["a",2,"c"]}"#
         ),
-        (#"{"foo":"bar"}"#, #"[{"op":"add","path":"/child","value":{"grandchild":{}}}]"#, #"{"foo":"bar","child":{"grandchild":{}}}"#),
+        (
+            #"{"foo":"bar"}"#, #"[{"op":"add","path":"/child","value":{"grandchild":{}}}]"#,
+            #"{"foo":"bar","child":{"grandchild":{}}}"#
+        ),
         (#"{"foo":"bar"}"#, #"[{"op":"add","path":"/baz","value":"qux","xyz":123}]"#, #"{"foo":"bar","baz":"qux"}"#),
         (#"{"/":9,"~1":10}"#, #"[{"op":"test","path":"/~01","value":10}]"#, #"{"/":9,"~1":10}"#),
-        (#"{"foo":["bar"]}"#, #"[{"op":"add","path":"/foo/-","value":["abc","def"]}]"#, #"{"foo":["bar",["abc","def"]]}"#),
+        (
+            #"{"foo":["bar"]}"#, #"[{"op":"add","path":"/foo/-","value":["abc","def"]}]"#,
+            #"{"foo":["bar",["abc","def"]]}"#
+        ),
         (#"{"a":1}"#, #"[{"op":"add","path":"","value":[2]}]"#, "[2]"),
         (#"{"a":1}"#, #"[{"op":"replace","path":"","value":3}]"#, "3"),
-        (#"{"a":[1]}"#, #"[{"op":"copy","from":"/a","path":"/b"},{"op":"add","path":"/b/0","value":0}]"#, #"{"a":[1],"b":[0,1]}"#),
+        (
+            #"{"a":[1]}"#, #"[{"op":"copy","from":"/a","path":"/b"},{"op":"add","path":"/b/0","value":0}]"#,
+            #"{"a":[1],"b":[0,1]}"#
+        ),
         (#"{"a":1}"#, #"[{"op":"move","from":"/a","path":"/a"}]"#, #"{"a":1}"#),
         (#"{"a":1}"#, #"[{"op":"test","path":"/a","value":1.0}]"#, #"{"a":1}"#),
         (#"{"a":null}"#, #"[{"op":"test","path":"/a","value":null},{"op":"remove","path":"/a"}]"#, "{}"),
@@ -60,26 +75,50 @@ private func patch(_ text: String) throws -> JSONPatch { try JSONPatch(json: par
     }
 
     @Test(arguments: [
-        (#"[{"op":"test","path":"/baz","value":"bar"}]"#, #"operation 0 at /baz: test failed: found "qux", expected "bar""#),
+        (
+            #"[{"op":"test","path":"/baz","value":"bar"}]"#,
+            #"operation 0 at /baz: test failed: found "qux", expected "bar""#
+        ),
         (#"[{"op":"add","path":"/x/y","value":1}]"#, "operation 0 at /x: there is nothing here"),
-        (#"[{"op":"remove","path":"/foo"},{"op":"remove","path":"/foo"}]"#, "operation 1 at /foo: there is nothing here"),
+        (
+            #"[{"op":"remove","path":"/foo"},{"op":"remove","path":"/foo"}]"#,
+            "operation 1 at /foo: there is nothing here"
+        ),
         (#"[{"op":"replace","path":"/nope","value":1}]"#, "operation 0 at /nope: there is nothing here"),
-        (#"[{"op":"add","path":"/foo/4","value":1}]"#, "operation 0 at /foo/4: found index \"4\", expected 0 to 3 or -"),
-        (#"[{"op":"add","path":"/foo/01","value":1}]"#, "operation 0 at /foo/01: found index \"01\", expected 0 to 3 or -"),
+        (
+            #"[{"op":"add","path":"/foo/4","value":1}]"#,
+            "operation 0 at /foo/4: found index \"4\", expected 0 to 3 or -"
+        ),
+        (
+            #"[{"op":"add","path":"/foo/01","value":1}]"#,
+            "operation 0 at /foo/01: found index \"01\", expected 0 to 3 or -"
+        ),
         (#"[{"op":"remove","path":"/foo/-"}]"#, "operation 0 at /foo/-: there is nothing here"),
         (#"[{"op":"add","path":"/baz/x","value":1}]"#, #"operation 0 at /baz/x: "qux" has no members"#),
         (#"[{"op":"remove","path":""}]"#, "operation 0 at the root: the whole document can't be removed"),
-        (#"[{"op":"move","from":"/foo","path":"/foo/0"}]"#, "operation 0 at /foo/0: a value can't be moved into itself (from /foo)"),
+        (
+            #"[{"op":"move","from":"/foo","path":"/foo/0"}]"#,
+            "operation 0 at /foo/0: a value can't be moved into itself (from /foo)"
+        ),
         (#"[{"op":"copy","from":"/nix","path":"/a"}]"#, "operation 0 at /nix: there is nothing here"),
-        (#"[{"op":"test","path":"/foo/0","value":"1"}]"#, #"operation 0 at /foo/0: test failed: found 1, expected "1""#),
+        (
+            #"[{"op":"test","path":"/foo/0","value":"1"}]"#,
+            #"operation 0 at /foo/0: test failed: found 1, expected "1""#
+        ),
         (#"{"op":"add"}"#, "patch: found an object, expected an array of operations"),
         (#"[1]"#, "operation 0: found 1, expected an object"),
         (#"[{"path":"/a"}]"#, "operation 0: \"op\" is missing: expected add, remove, replace, move, copy or test"),
         (#"[{"op":"add","value":1}]"#, "operation 0: \"path\" is missing: expected a JSON Pointer"),
         (#"[{"op":"add","path":"/a"}]"#, "operation 0: \"value\" is missing"),
         (#"[{"op":"move","path":"/a"}]"#, "operation 0: \"from\" is missing: expected a JSON Pointer"),
-        (#"[{"op":"test","path":"a","value":1}]"#, #"operation 0: "path": found "a", expected a JSON Pointer such as /nodes/live"#),
-        (#"[{"op":"spam","path":"/a"}]"#, "operation 0: found op \"spam\", expected add, remove, replace, move, copy or test"),
+        (
+            #"[{"op":"test","path":"a","value":1}]"#,
+            #"operation 0: "path": found "a", expected a JSON Pointer such as /nodes/live"#
+        ),
+        (
+            #"[{"op":"spam","path":"/a"}]"#,
+            "operation 0: found op \"spam\", expected add, remove, replace, move, copy or test"
+        ),
     ])
     func faultsNameOperationAndPointer(patchText: String, message: String) throws {
         let document = try parse(#"{"baz":"qux","foo":[1,2,3]}"#)
@@ -91,9 +130,13 @@ private func patch(_ text: String) throws -> JSONPatch { try JSONPatch(json: par
         let doubling = JSONPatch((0..<70).map { _ in .copy(from: ["a"], to: ["a", "b"]) })
         let deep = #expect(throws: PatchFault.self) { try doubling.applied(to: ["a": [:]]) }
         #expect(deep?.message.contains("nested more than 64 deep") == true)
-        let bombs = JSONPatch((0..<60).flatMap { i -> [JSONPatch.Operation] in
-            [.copy(from: ["a"], to: ["b"]), .add(["a"], []), .copy(from: ["b"], to: ["a", "0"]), .copy(from: ["b"], to: ["a", "1"])]
-        })
+        let bombs = JSONPatch(
+            (0..<60).flatMap { i -> [JSONPatch.Operation] in
+                [
+                    .copy(from: ["a"], to: ["b"]), .add(["a"], []), .copy(from: ["b"], to: ["a", "0"]),
+                    .copy(from: ["b"], to: ["a", "1"]),
+                ]
+            })
         let wide = #expect(throws: PatchFault.self) { try bombs.applied(to: ["a": [1, 2, 3]]) }
         #expect(wide?.message == "this patch carries more than 1000000 values")
         let many = JSON.array(Array(repeating: ["op": "remove", "path": "/a"], count: 4097))
@@ -108,7 +151,8 @@ private func patch(_ text: String) throws -> JSONPatch { try JSONPatch(json: par
         (#"{"a":["b"]}"#, #"{"a":"c"}"#, #"{"a":"c"}"#), (#"{"a":"c"}"#, #"{"a":["b"]}"#, #"{"a":["b"]}"#),
         (#"{"a":{"b":"c"}}"#, #"{"a":{"b":"d","c":null}}"#, #"{"a":{"b":"d"}}"#),
         (#"{"a":[{"b":"c"}]}"#, #"{"a":[1]}"#, #"{"a":[1]}"#), (#"["a","b"]"#, #"["c","d"]"#, #"["c","d"]"#),
-        (#"{"a":"b"}"#, #"["c"]"#, #"["c"]"#), (#"{"a":"foo"}"#, "null", "null"), (#"{"a":"foo"}"#, #""bar""#, #""bar""#),
+        (#"{"a":"b"}"#, #"["c"]"#, #"["c"]"#), (#"{"a":"foo"}"#, "null", "null"),
+        (#"{"a":"foo"}"#, #""bar""#, #""bar""#),
         (#"{"e":null}"#, #"{"a":1}"#, #"{"e":null,"a":1}"#), ("[1,2]", #"{"a":"b","c":null}"#, #"{"a":"b"}"#),
         ("{}", #"{"a":{"bb":{"ccc":null}}}"#, #"{"a":{"bb":{}}}"#),
     ])

@@ -34,7 +34,8 @@ private func patched(_ document: GraphDocument, _ patch: String) throws -> Graph
 
     @Test func eachChangeIsWhatItIs() throws {
         var plan = try plan(
-            #"[{"op":"add","path":"/nodes/rec","value":{"kind":"sink.record","inputs":{"video":"h264"},"settings":{"path":"r"}}}]"#)
+            #"[{"op":"add","path":"/nodes/rec","value":{"kind":"sink.record","inputs":{"video":"h264"},"settings":{"path":"r"}}}]"#
+        )
         #expect(plan.started == ["rec"] && Set(plan.untouched) == ["camera", "h264", "aac", "live"])
         plan = try self.plan(#"[{"op":"remove","path":"/nodes/live"}]"#)
         #expect(plan.stopped == ["live"] && plan.untouched.count == 3 && plan.restarted.isEmpty)
@@ -57,7 +58,8 @@ private func patched(_ document: GraphDocument, _ patch: String) throws -> Graph
             """#)
         #expect(plan.started == ["b"] && plan.stopped == ["h264"] && plan.changedInPlace == ["live"])
         #expect(plan.rewired.map(\.inlet.from.description) == ["b.video"] && plan.rewired[0].oldFrom.node == "h264")
-        plan = try self.plan(#"[{"op":"replace","path":"/nodes/live/inputs/video","value":{"from":"h264","behind":"wait"}}]"#)
+        plan = try self.plan(
+            #"[{"op":"replace","path":"/nodes/live/inputs/video","value":{"from":"h264","behind":"wait"}}]"#)
         #expect(plan.rewired.map(\.inlet.isLossless) == [true])
     }
 
@@ -79,7 +81,10 @@ private func patched(_ document: GraphDocument, _ patch: String) throws -> Graph
         case 3: return JSONPatch([.add(["nodes", fresh], ["kind": "sink.null", "inputs": ["in": "\(some).video"]])])
         case 4: return JSONPatch([.remove(["nodes", some])])
         case 5: return JSONPatch([.add(["nodes", some, "settings"], ["encoder": "y", "bitrate": "1M"])])
-        case 6: return JSONPatch([.add(["nodes", some, "inputs"], ["video": .string(ids.randomElement(using: &random) ?? "")])])
+        case 6:
+            return JSONPatch([
+                .add(["nodes", some, "inputs"], ["video": .string(ids.randomElement(using: &random) ?? "")])
+            ])
         default: return JSONPatch([.add(["nodes", some, "settings"], ["pace": "free"])])
         }
     }
@@ -88,7 +93,10 @@ private func patched(_ document: GraphDocument, _ patch: String) throws -> Graph
     private func description(_ graph: ResolvedGraph) -> [String: String] {
         Dictionary(
             uniqueKeysWithValues: graph.nodes.map {
-                ($0.id, "\($0.kind.name) \($0.resolvedSettings.compact) \($0.inlets) \($0.outlets) \($0.isUnpaced) \($0.lane ?? "")")
+                (
+                    $0.id,
+                    "\($0.kind.name) \($0.resolvedSettings.compact) \($0.inlets) \($0.outlets) \($0.isUnpaced) \($0.lane ?? "")"
+                )
             })
     }
 
@@ -147,16 +155,30 @@ private func patched(_ document: GraphDocument, _ patch: String) throws -> Graph
         var nodes: [JSONObject.Member] = []
         for i in 0..<2500 {
             nodes.append(("cam\(i)", ["kind": "source.pattern", "settings": ["size": "1280x720", "rate": "50"]]))
-            nodes.append(("v\(i)", [
-                "kind": "encode.video", "inputs": ["video": "cam\(i).video"],
-                "settings": ["encoder": "libx264", "bitrate": "4M"],
-            ]))
-            nodes.append(("a\(i)", [
-                "kind": "encode.audio", "inputs": ["audio": "cam\(i).audio"], "settings": ["encoder": "aac", "bitrate": "128k"],
-            ]))
-            nodes.append(("live\(i)", [
-                "kind": "sink.hls", "inputs": ["video": "v\(i)", "audio": "a\(i)"], "settings": ["path": "channel\(i)"],
-            ]))
+            nodes.append(
+                (
+                    "v\(i)",
+                    [
+                        "kind": "encode.video", "inputs": ["video": "cam\(i).video"],
+                        "settings": ["encoder": "libx264", "bitrate": "4M"],
+                    ]
+                ))
+            nodes.append(
+                (
+                    "a\(i)",
+                    [
+                        "kind": "encode.audio", "inputs": ["audio": "cam\(i).audio"],
+                        "settings": ["encoder": "aac", "bitrate": "128k"],
+                    ]
+                ))
+            nodes.append(
+                (
+                    "live\(i)",
+                    [
+                        "kind": "sink.hls", "inputs": ["video": "v\(i)", "audio": "a\(i)"],
+                        "settings": ["path": "channel\(i)"],
+                    ]
+                ))
         }
         let text = JSON(dictionaryLiteral: ("patchbay", 1), ("nodes", .object(JSONObject(nodes)))).utf8(pretty: true)
         let document = try GraphDocument(JSONText(text))

@@ -80,45 +80,153 @@ import Testing
             #"{"in":{"kind":"source.srt"},"e":{"kind":"encode.video","inputs":{"video":"in.video"},"settings":{"encoder":"x"}}}"#,
             #"/nodes/e/inputs/video: "in.video" is coded video; encode.video takes raw video: put a decode between"#
         ),
-        (#"{"a":{"kind":"source.patern"}}"#, #"/nodes/a/kind: unknown kind "source.patern"; expected one of source.pattern, source.file, source.srt, decode, encode.video, encode.audio, sink.hls, sink.record, sink.null: did you mean "source.pattern"?"#),
+        (
+            #"{"a":{"kind":"source.patern"}}"#,
+            #"/nodes/a/kind: unknown kind "source.patern"; expected one of source.pattern, source.file, source.srt, decode, encode.video, encode.audio, sink.hls, sink.record, sink.null: did you mean "source.pattern"?"#
+        ),
         (#"{"a":{}}"#, #"/nodes/a: "kind" is missing; a node is of a kind: add "kind"; `patchbay kinds` lists them"#),
         (#"{"a":{"kind":3}}"#, #"/nodes/a/kind: found 3; expected the name of a kind: `patchbay kinds` lists them"#),
         (#"{"a":[]}"#, "/nodes/a: found an array; expected an object: write { … }"),
-        (#"{"A b":{"kind":"source.pattern"}}"#, #"/nodes/A b: found the node id "A b"; expected a to z, 0 to 9, _ and -, first a letter or digit, at most 63: rename it"#),
-        (#"{"ch1/a":{"kind":"source.pattern"}}"#, #"/nodes/ch1~1a: found the node id "ch1/a"; expected a to z, 0 to 9, _ and -, first a letter or digit, at most 63: "/" is kept for nodes inside sub-graphs: rename it"#),
-        (#"{"a":{"kind":"source.pattern","setings":{}}}"#, #"/nodes/a/setings: unknown key "setings"; expected one of kind, inputs, settings, outlets, lane: did you mean "settings"?"#),
-        (#"{"a":{"kind":"source.pattern","tracks":{}}}"#, #"/nodes/a/tracks: found "tracks"; source.pattern has no tracks to choose from: remove it; sources of files and networks take it"#),
-        (#"{"a":{"kind":"source.pattern","settings":{"sise":"1x1"}}}"#, #"/nodes/a/settings/sise: unknown setting "sise"; expected one of size, rate, pixelFormat, sampleRate, layout, sampleFormat, pace: did you mean "size"?"#),
-        (#"{"a":{"kind":"source.pattern","settings":{"size":"720p"}}}"#, #"/nodes/a/settings/size: found "720p"; expected a size such as "1280x720", at most 16384 each way: leave it out for the default "1280x720""#),
-        (#"{"a":{"kind":"source.pattern","settings":{"sampleRate":7}}}"#, #"/nodes/a/settings/sampleRate: found 7; expected a whole number from 8000 to 192000: leave it out for the default 48000"#),
-        (#"{"a":{"kind":"source.pattern","settings":{"pace":"slow"}}}"#, #"/nodes/a/settings/pace: found "slow"; expected one of "real-time", "free": leave it out for the default "real-time""#),
-        (#"{"a":{"kind":"source.pattern","settings":[]}}"#, #"/nodes/a/settings: found an array; expected an object: write { "name": value, … }"#),
-        (#"{"a":{"kind":"source.file"}}"#, #"/nodes/a/settings: setting "path" is missing; it takes a path: add "path""#),
-        (#"{"a":{"kind":"source.file","settings":{"path":"x","pace":"free","loop":true}}}"#, "/nodes/a/settings/loop: a free-running file that loops; it would never end: take pace real-time"),
-        (#"{"a":{"kind":"source.srt","settings":{"passphrase":17}}}"#, #"/nodes/a/settings/passphrase: found an unfit value; expected a secret text (not "***", which only stands for one): change the value"#),
-        (#"{"a":{"kind":"source.srt","settings":{"latency":2}}}"#, #"/nodes/a/settings/latency: found 2; expected a duration with its unit such as "2s" or "500ms" from 0s to 1m: leave it out for the default "120ms""#),
-        (#"{"a":{"kind":"sink.null"}}"#, #"/nodes/a: inlet "in" is not wired; sink.null takes raw video or raw audio or coded video or coded audio or data or a transport stream there: add "inputs": { "in": "node.outlet" }"#),
-        (#"{"a":{"kind":"decode","inputs":{}}}"#, #"/nodes/a/inputs: no inlet is wired; decode takes video, audio: add "inputs": { "video": "node.outlet" }"#),
-        (#"{"a":{"kind":"sink.null","inputs":{"inn":"b"}}}"#, #"/nodes/a/inputs/inn: unknown inlet "inn"; expected one of in: did you mean "in"?"#),
-        (#"{"cam":{"kind":"source.pattern"},"a":{"kind":"sink.null","inputs":{"in":"cma.video"}}}"#, #"/nodes/a/inputs/in: unknown node "cma"; expected one of cam, a: did you mean "cam"?"#),
-        (#"{"cam":{"kind":"source.pattern"},"a":{"kind":"sink.null","inputs":{"in":"cam.vidoe"}}}"#, #"/nodes/a/inputs/in: unknown outlet "cam.vidoe"; expected one of cam.video, cam.audio: did you mean "cam.video"?"#),
-        (#"{"cam":{"kind":"source.pattern"},"a":{"kind":"sink.null","inputs":{"in":"cam"}}}"#, #"/nodes/a/inputs/in: "cam" has several fitting outlets: "cam.video", "cam.audio"; inlet "in" takes one: write "cam.video" or "cam.audio""#),
-        (#"{"cam":{"kind":"source.pattern"},"a":{"kind":"sink.null","inputs":{"in":5}}}"#, #"/nodes/a/inputs/in: found 5; expected "node.outlet" or { "from": "node.outlet" }: name the outlet that feeds "in""#),
-        (#"{"cam":{"kind":"source.pattern"},"a":{"kind":"sink.null","inputs":{"in":{"x":"cam.video"}}}}"#, #"/nodes/a/inputs/in: found an object of several; sink.null takes one edge at "in": write "node.outlet" or { "from": "node.outlet" }"#),
-        (#"{"cam":{"kind":"source.pattern"},"a":{"kind":"sink.null","inputs":{"in":{"from":"cam.video","behind":"drop"}}}}"#, #"/nodes/a/inputs/in/behind: found "drop"; expected "skip", "oldest" or "wait": leave it out for the default"#),
-        (#"{"cam":{"kind":"source.pattern"},"a":{"kind":"sink.null","inputs":{"in":"cam.video"}},"b":{"kind":"sink.null","inputs":{"in":"a"}}}"#, #"/nodes/b/inputs/in: "a" (sink.null) has no outlets; sink.null takes raw video or raw audio or coded video or coded audio or data or a transport stream: wire an outlet that gives raw video or raw audio or coded video or coded audio or data or a transport stream"#),
-        (#"{"f":{"kind":"source.file","settings":{"path":"x"}},"d":{"kind":"decode","inputs":{"audio":"f"}},"b":{"kind":"sink.null","inputs":{"in":"d.video"}}}"#, #"/nodes/b/inputs/in: "d.video" does not exist; decode has it only while its inlet "video" is wired: wire "video" of "d""#),
-        (#"{"cam":{"kind":"source.pattern","outlets":{"video":{"slot":"c"}}}}"#, #"/nodes/cam/outlets/video/slot: found "slot"; this version has no public slots yet: remove it: other nodes take the outlet by its name"#),
-        (#"{"cam":{"kind":"source.pattern","outlets":{"video":{"hold":"2"}}}}"#, #"/nodes/cam/outlets/video/hold: found "2"; expected a duration such as "2s", at most 1h: leave it out for the default"#),
-        (#"{"cam":{"kind":"source.pattern","outlets":{"vid":{"hold":"2s"}}}}"#, #"/nodes/cam/outlets/vid: unknown outlet "vid"; expected one of video, audio: did you mean "video"?"#),
-        (#"{"cam":{"kind":"source.pattern","lane":5}}"#, #"/nodes/cam/lane: found 5; expected the name of a lane: write "lane": "name""#),
-        (#"{"s":{"kind":"source.srt","tracks":{"v":{}}}}"#, #"/nodes/s/tracks/v/type: "type" is missing; expected one of video, audio, data: say what the track is"#),
-        (#"{"s":{"kind":"source.srt","tracks":{"a":{"type":"audio"},"b":{"type":"audio","index":0}}}}"#, #"/nodes/s/tracks/b: "b" chooses the same stream as "a"; each track chooses another: add "language", "codec", "id" or "index" to one of them"#),
-        (#"{"s":{"kind":"source.srt","tracks":{}}}"#, "/nodes/s/tracks: found 0 tracks; expected 1 to 64: leave it out for video and audio"),
-        (#"{"s":{"kind":"source.srt","program":0}}"#, "/nodes/s/program: found 0; expected a program number from 1 to 65535 or a service's name: leave it out for the first"),
-        (#"{"s":{"kind":"source.srt"},"t":{"kind":"source.srt"}}"#, #"/nodes/t/settings/port: "t" would use UDP port 8890; "s" uses it already, and it has one user: give one of them another"#),
-        (#"{"a":{"kind":"sink.null","inputs":"prog"}}"#, #"/nodes/a/inputs: unknown program "prog"; expected none: remove or rename it"#),
-        (#"{"a":{"kind":"sink.null","inputs":7}}"#, #"/nodes/a/inputs: found 7; expected an object of inlets or the name of a program: write { "inlet": "node.outlet" }"#),
+        (
+            #"{"A b":{"kind":"source.pattern"}}"#,
+            #"/nodes/A b: found the node id "A b"; expected a to z, 0 to 9, _ and -, first a letter or digit, at most 63: rename it"#
+        ),
+        (
+            #"{"ch1/a":{"kind":"source.pattern"}}"#,
+            #"/nodes/ch1~1a: found the node id "ch1/a"; expected a to z, 0 to 9, _ and -, first a letter or digit, at most 63: "/" is kept for nodes inside sub-graphs: rename it"#
+        ),
+        (
+            #"{"a":{"kind":"source.pattern","setings":{}}}"#,
+            #"/nodes/a/setings: unknown key "setings"; expected one of kind, inputs, settings, outlets, lane: did you mean "settings"?"#
+        ),
+        (
+            #"{"a":{"kind":"source.pattern","tracks":{}}}"#,
+            #"/nodes/a/tracks: found "tracks"; source.pattern has no tracks to choose from: remove it; sources of files and networks take it"#
+        ),
+        (
+            #"{"a":{"kind":"source.pattern","settings":{"sise":"1x1"}}}"#,
+            #"/nodes/a/settings/sise: unknown setting "sise"; expected one of size, rate, pixelFormat, sampleRate, layout, sampleFormat, pace: did you mean "size"?"#
+        ),
+        (
+            #"{"a":{"kind":"source.pattern","settings":{"size":"720p"}}}"#,
+            #"/nodes/a/settings/size: found "720p"; expected a size such as "1280x720", at most 16384 each way: leave it out for the default "1280x720""#
+        ),
+        (
+            #"{"a":{"kind":"source.pattern","settings":{"sampleRate":7}}}"#,
+            #"/nodes/a/settings/sampleRate: found 7; expected a whole number from 8000 to 192000: leave it out for the default 48000"#
+        ),
+        (
+            #"{"a":{"kind":"source.pattern","settings":{"pace":"slow"}}}"#,
+            #"/nodes/a/settings/pace: found "slow"; expected one of "real-time", "free": leave it out for the default "real-time""#
+        ),
+        (
+            #"{"a":{"kind":"source.pattern","settings":[]}}"#,
+            #"/nodes/a/settings: found an array; expected an object: write { "name": value, … }"#
+        ),
+        (
+            #"{"a":{"kind":"source.file"}}"#,
+            #"/nodes/a/settings: setting "path" is missing; it takes a path: add "path""#
+        ),
+        (
+            #"{"a":{"kind":"source.file","settings":{"path":"x","pace":"free","loop":true}}}"#,
+            "/nodes/a/settings/loop: a free-running file that loops; it would never end: take pace real-time"
+        ),
+        (
+            #"{"a":{"kind":"source.srt","settings":{"passphrase":17}}}"#,
+            #"/nodes/a/settings/passphrase: found an unfit value; expected a secret text (not "***", which only stands for one): change the value"#
+        ),
+        (
+            #"{"a":{"kind":"source.srt","settings":{"latency":2}}}"#,
+            #"/nodes/a/settings/latency: found 2; expected a duration with its unit such as "2s" or "500ms" from 0s to 1m: leave it out for the default "120ms""#
+        ),
+        (
+            #"{"a":{"kind":"sink.null"}}"#,
+            #"/nodes/a: inlet "in" is not wired; sink.null takes raw video or raw audio or coded video or coded audio or data or a transport stream there: add "inputs": { "in": "node.outlet" }"#
+        ),
+        (
+            #"{"a":{"kind":"decode","inputs":{}}}"#,
+            #"/nodes/a/inputs: no inlet is wired; decode takes video, audio: add "inputs": { "video": "node.outlet" }"#
+        ),
+        (
+            #"{"a":{"kind":"sink.null","inputs":{"inn":"b"}}}"#,
+            #"/nodes/a/inputs/inn: unknown inlet "inn"; expected one of in: did you mean "in"?"#
+        ),
+        (
+            #"{"cam":{"kind":"source.pattern"},"a":{"kind":"sink.null","inputs":{"in":"cma.video"}}}"#,
+            #"/nodes/a/inputs/in: unknown node "cma"; expected one of cam, a: did you mean "cam"?"#
+        ),
+        (
+            #"{"cam":{"kind":"source.pattern"},"a":{"kind":"sink.null","inputs":{"in":"cam.vidoe"}}}"#,
+            #"/nodes/a/inputs/in: unknown outlet "cam.vidoe"; expected one of cam.video, cam.audio: did you mean "cam.video"?"#
+        ),
+        (
+            #"{"cam":{"kind":"source.pattern"},"a":{"kind":"sink.null","inputs":{"in":"cam"}}}"#,
+            #"/nodes/a/inputs/in: "cam" has several fitting outlets: "cam.video", "cam.audio"; inlet "in" takes one: write "cam.video" or "cam.audio""#
+        ),
+        (
+            #"{"cam":{"kind":"source.pattern"},"a":{"kind":"sink.null","inputs":{"in":5}}}"#,
+            #"/nodes/a/inputs/in: found 5; expected "node.outlet" or { "from": "node.outlet" }: name the outlet that feeds "in""#
+        ),
+        (
+            #"{"cam":{"kind":"source.pattern"},"a":{"kind":"sink.null","inputs":{"in":{"x":"cam.video"}}}}"#,
+            #"/nodes/a/inputs/in: found an object of several; sink.null takes one edge at "in": write "node.outlet" or { "from": "node.outlet" }"#
+        ),
+        (
+            #"{"cam":{"kind":"source.pattern"},"a":{"kind":"sink.null","inputs":{"in":{"from":"cam.video","behind":"drop"}}}}"#,
+            #"/nodes/a/inputs/in/behind: found "drop"; expected "skip", "oldest" or "wait": leave it out for the default"#
+        ),
+        (
+            #"{"cam":{"kind":"source.pattern"},"a":{"kind":"sink.null","inputs":{"in":"cam.video"}},"b":{"kind":"sink.null","inputs":{"in":"a"}}}"#,
+            #"/nodes/b/inputs/in: "a" (sink.null) has no outlets; sink.null takes raw video or raw audio or coded video or coded audio or data or a transport stream: wire an outlet that gives raw video or raw audio or coded video or coded audio or data or a transport stream"#
+        ),
+        (
+            #"{"f":{"kind":"source.file","settings":{"path":"x"}},"d":{"kind":"decode","inputs":{"audio":"f"}},"b":{"kind":"sink.null","inputs":{"in":"d.video"}}}"#,
+            #"/nodes/b/inputs/in: "d.video" does not exist; decode has it only while its inlet "video" is wired: wire "video" of "d""#
+        ),
+        (
+            #"{"cam":{"kind":"source.pattern","outlets":{"video":{"slot":"c"}}}}"#,
+            #"/nodes/cam/outlets/video/slot: found "slot"; this version has no public slots yet: remove it: other nodes take the outlet by its name"#
+        ),
+        (
+            #"{"cam":{"kind":"source.pattern","outlets":{"video":{"hold":"2"}}}}"#,
+            #"/nodes/cam/outlets/video/hold: found "2"; expected a duration such as "2s", at most 1h: leave it out for the default"#
+        ),
+        (
+            #"{"cam":{"kind":"source.pattern","outlets":{"vid":{"hold":"2s"}}}}"#,
+            #"/nodes/cam/outlets/vid: unknown outlet "vid"; expected one of video, audio: did you mean "video"?"#
+        ),
+        (
+            #"{"cam":{"kind":"source.pattern","lane":5}}"#,
+            #"/nodes/cam/lane: found 5; expected the name of a lane: write "lane": "name""#
+        ),
+        (
+            #"{"s":{"kind":"source.srt","tracks":{"v":{}}}}"#,
+            #"/nodes/s/tracks/v/type: "type" is missing; expected one of video, audio, data: say what the track is"#
+        ),
+        (
+            #"{"s":{"kind":"source.srt","tracks":{"a":{"type":"audio"},"b":{"type":"audio","index":0}}}}"#,
+            #"/nodes/s/tracks/b: "b" chooses the same stream as "a"; each track chooses another: add "language", "codec", "id" or "index" to one of them"#
+        ),
+        (
+            #"{"s":{"kind":"source.srt","tracks":{}}}"#,
+            "/nodes/s/tracks: found 0 tracks; expected 1 to 64: leave it out for video and audio"
+        ),
+        (
+            #"{"s":{"kind":"source.srt","program":0}}"#,
+            "/nodes/s/program: found 0; expected a program number from 1 to 65535 or a service's name: leave it out for the first"
+        ),
+        (
+            #"{"s":{"kind":"source.srt"},"t":{"kind":"source.srt"}}"#,
+            #"/nodes/t/settings/port: "t" would use UDP port 8890; "s" uses it already, and it has one user: give one of them another"#
+        ),
+        (
+            #"{"a":{"kind":"sink.null","inputs":"prog"}}"#,
+            #"/nodes/a/inputs: unknown program "prog"; expected none: remove or rename it"#
+        ),
+        (
+            #"{"a":{"kind":"sink.null","inputs":7}}"#,
+            #"/nodes/a/inputs: found 7; expected an object of inlets or the name of a program: write { "inlet": "node.outlet" }"#
+        ),
     ])
     func eachFaultIsExplained(nodes: String, expected: String) throws {
         #expect(try faults(nodes) == [expected])
@@ -169,14 +277,18 @@ import Testing
             return
         }
         #expect(faults.faults.map(\.position?.line) == [2, 4, 5, 6, 7, 9])
-        #expect(faults.faults.map(\.pointer.description) == [
-            "/patchbay", "/nodes/live/inputs/video", "/nodes/live/settings/window", "/nodes/camera/settings/rate",
-            "/nodes/x/kind", "/extra",
-        ])
+        #expect(
+            faults.faults.map(\.pointer.description) == [
+                "/patchbay", "/nodes/live/inputs/video", "/nodes/live/settings/window", "/nodes/camera/settings/rate",
+                "/nodes/x/kind", "/extra",
+            ])
         #expect(faults.description.hasPrefix("line 2 column 15, /patchbay: found 2; this engine reads version 1:"))
     }
 
-    @Test(arguments: ["[]", "{}", "null", #"{"patchbay":1}"#, #"{"patchbay":1,"nodes":[]}"#, #"{"patchbay":1,"nodes":{},"programs":3}"#])
+    @Test(arguments: [
+        "[]", "{}", "null", #"{"patchbay":1}"#, #"{"patchbay":1,"nodes":[]}"#,
+        #"{"patchbay":1,"nodes":{},"programs":3}"#,
+    ])
     func wrongShapesAreRefused(text: String) throws {
         guard case .failure(let faults) = try document(text).validate(against: catalogue) else {
             Issue.record("\(text) passed")
@@ -190,5 +302,10 @@ import Testing
         let found = try faults("{\(nodes)}")
         #expect(found.count == 101)
         #expect(found.last?.contains("400 more faults") == true)
+        guard
+            case .failure(let located) = try document("{\"patchbay\":1,\"nodes\":{\(nodes)}}").validate(
+                against: catalogue)
+        else { return }
+        #expect(located.faults.last?.found == "400 more faults" && located.faults[0].position?.line == 1)
     }
 }

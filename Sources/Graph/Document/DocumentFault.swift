@@ -56,7 +56,8 @@ package struct DocumentFaults: Error, Sendable, Equatable, CustomStringConvertib
 struct FaultList {
     static let limit = 100
 
-    private var faults: [DocumentFault] = []
+    /// Those that are listed.
+    private(set) var faults: [DocumentFault] = []
     private(set) var count = 0
     var isEmpty: Bool { count == 0 }
     var isFull: Bool { count >= Self.limit }
@@ -66,7 +67,8 @@ struct FaultList {
         count += 1
     }
 
-    /// A name that nothing has, with the nearest one that something has.
+    /// A name that nothing has, with the nearest one that something has. Among very many names it is only looked for
+    /// for the first faults, so that a document of thousands of nodes with as many mistakes is still answered at once.
     mutating func addUnknown(
         _ what: String, _ name: String, among known: @autoclosure () -> [String], at pointer: JSONPointer
     ) {
@@ -79,16 +81,19 @@ struct FaultList {
         add(
             pointer, "unknown \(what) \"\(name.prefix(80))\"",
             known.isEmpty ? "expected none" : "expected one of \(list)",
-            nearest(to: name, among: known).map { "did you mean \"\($0)\"?" } ?? "remove or rename it")
+            (known.count <= 500 || count < 5 ? nearest(to: name, among: known) : nil).map { "did you mean \"\($0)\"?" }
+                ?? "remove or rename it")
     }
 
-    /// All that were kept, and how many more there are.
-    var finished: [DocumentFault] {
-        guard count > faults.count else { return faults }
-        return faults + [
+    /// How many more there are than listed.
+    var rest: [DocumentFault] {
+        guard count > faults.count else { return [] }
+        return [
             DocumentFault(
                 [], found: "\(count - faults.count) more faults", expected: "only \(faults.count) are listed",
                 remedy: "mend these first")
         ]
     }
+
+    var finished: [DocumentFault] { faults + rest }
 }

@@ -96,7 +96,7 @@ package struct GraphDocument: Sendable {
         var validator = Validator(json, catalogue, previous)
         let graph = validator.run()
         if let graph, validator.faults.isEmpty { return .success(graph) }
-        return .failure(DocumentFaults(located(validator.faults.finished)))
+        return .failure(DocumentFaults(located(validator.faults.faults) + validator.faults.rest))
     }
 
     /// The faults with lines, in the order of the file. What isn't in the file, such as a missing member, is placed

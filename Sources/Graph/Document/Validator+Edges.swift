@@ -7,7 +7,9 @@ extension Validator {
         let draft = drafts[index]
         guard draft.old == nil, let kind = draft.kind else { return }
         drafts[index].connections = draft.wires.compactMap { wire in
-            guard let source = source(wire.reference, at: wire.pointer, isSilent: wire.program != nil) else { return nil }
+            guard let source = source(wire.reference, at: wire.pointer, isSilent: wire.program != nil) else {
+                return nil
+            }
             return connect(wire, kind, to: source)
         }
     }
@@ -45,9 +47,11 @@ extension Validator {
         if case .fixed(let declared) = kind.outlets, let inlet = declared.first(where: { $0.name == outlet })?.inlet {
             faults.add(
                 pointer, "\"\(draft.id).\(outlet)\" does not exist",
-                "\(kind.name) has it only while its inlet \"\(inlet)\" is wired", "wire \"\(inlet)\" of \"\(draft.id)\"")
+                "\(kind.name) has it only while its inlet \"\(inlet)\" is wired", "wire \"\(inlet)\" of \"\(draft.id)\""
+            )
         } else {
-            faults.addUnknown("outlet", "\(draft.id).\(outlet)", among: outlets.map { "\(draft.id).\($0.name)" }, at: pointer)
+            faults.addUnknown(
+                "outlet", "\(draft.id).\(outlet)", among: outlets.map { "\(draft.id).\($0.name)" }, at: pointer)
         }
     }
 
@@ -113,7 +117,8 @@ extension Validator {
         }
     }
 
-    private mutating func readMember(_ name: String, _ json: JSON, at pointer: JSONPointer) -> [ResolvedProgram.Member] {
+    private mutating func readMember(_ name: String, _ json: JSON, at pointer: JSONPointer) -> [ResolvedProgram.Member]
+    {
         guard checkID(name, "member", at: pointer) else { return [] }
         guard let several = json.object, !several.isEmpty else {
             return readMember(InletAddress(name), json, at: pointer).map { [$0] } ?? []
@@ -129,7 +134,8 @@ extension Validator {
     ) -> ResolvedProgram.Member? {
         guard let reference = json.string else {
             faults.add(
-                pointer, "found \(json.phrase)", "expected \"node.outlet\"", "name the outlet that is \"\(address.name)\"")
+                pointer, "found \(json.phrase)", "expected \"node.outlet\"",
+                "name the outlet that is \"\(address.name)\"")
             return nil
         }
         guard let source = source(reference, at: pointer, isSilent: false) else { return nil }
@@ -138,7 +144,8 @@ extension Validator {
             let names = source.outlets.map { "\"\(source.node).\($0.name)\"" }
             faults.add(
                 pointer, "\"\(source.node)\" has \(names.isEmpty ? "no outlets" : "several outlets")",
-                "a member is one of them", names.isEmpty ? "name another node" : "write \(names.joined(separator: " or "))")
+                "a member is one of them",
+                names.isEmpty ? "name another node" : "write \(names.joined(separator: " or "))")
             return nil
         }
         return ResolvedProgram.Member(

@@ -70,7 +70,8 @@ extension Validator {
             if program == nil || !names.isEmpty {
                 faults.add(
                     pointer, "found an object \(names.isEmpty ? "without members" : "of several")",
-                    inlet.takesMany ? "expected a member for each edge" : "\(kind.name) takes one edge at \"\(inlet.name)\"",
+                    inlet.takesMany
+                        ? "expected a member for each edge" : "\(kind.name) takes one edge at \"\(inlet.name)\"",
                     "write \"node.outlet\" or { \"from\": \"node.outlet\" }")
             }
             return []

@@ -31,7 +31,8 @@ extension Validator {
 
     private mutating func readKind(_ definition: JSONObject, at pointer: JSONPointer) -> KindDeclaration? {
         guard let json = definition["kind"] else {
-            faults.add(pointer, "\"kind\" is missing", "a node is of a kind", "add \"kind\"; `patchbay kinds` lists them")
+            faults.add(
+                pointer, "\"kind\" is missing", "a node is of a kind", "add \"kind\"; `patchbay kinds` lists them")
             return nil
         }
         guard let name = json.string else {

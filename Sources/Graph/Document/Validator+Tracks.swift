@@ -18,7 +18,8 @@ extension Validator {
         }
         var tracks: [TrackSelector] = []
         for (name, json) in given.members {
-            guard checkID(name, "track", at: pointer / name), let track = readTrack(name, json, at: pointer / name) else {
+            guard checkID(name, "track", at: pointer / name), let track = readTrack(name, json, at: pointer / name)
+            else {
                 continue
             }
             if let twin = tracks.first(where: { $0.selectsSame(as: track) }) {

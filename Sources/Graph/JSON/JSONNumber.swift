@@ -39,7 +39,9 @@ package struct JSONNumber: Sendable {
         var digits: [UInt8] = []
         var exponent = 0
         var isFraction = false
-        let parts = text.utf8.split(omittingEmptySubsequences: false) { $0 == UInt8(ascii: "e") || $0 == UInt8(ascii: "E") }
+        let parts = text.utf8.split(omittingEmptySubsequences: false) {
+            $0 == UInt8(ascii: "e") || $0 == UInt8(ascii: "E")
+        }
         for byte in parts[0] {
             switch byte {
             case UInt8(ascii: "."): isFraction = true

@@ -182,7 +182,9 @@ struct JSONParser {
                 throw fault("found the end of the document, expected '\"' to close this text", at: start)
             }
             if byte == UInt8(ascii: "\"") { break }
-            guard byte >= 0x20 else { throw unexpected("a text without control characters: write them as \\n or \\u000a") }
+            guard byte >= 0x20 else {
+                throw unexpected("a text without control characters: write them as \\n or \\u000a")
+            }
             offset += 1
             guard byte == UInt8(ascii: "\\") else { continue }
             unescaped += bytes[run..<offset - 1]
@@ -220,7 +222,8 @@ struct JSONParser {
         let start = offset - 2
         let first = try hexadecimal()
         if let scalar = UnicodeScalar(first) { return scalar }
-        if first < 0xDC00, peek == UInt8(ascii: "\\"), offset + 1 < bytes.count, bytes[offset + 1] == UInt8(ascii: "u") {
+        if first < 0xDC00, peek == UInt8(ascii: "\\"), offset + 1 < bytes.count, bytes[offset + 1] == UInt8(ascii: "u")
+        {
             offset += 2
             let second = try hexadecimal()
             if (0xDC00...0xDFFF).contains(second),

@@ -77,7 +77,9 @@ package struct JSONPatch: Sendable, Equatable {
     }
 
     private static func pointer(_ key: String, _ object: JSONObject, _ i: Int) throws(PatchFault) -> JSONPointer {
-        guard let text = object[key]?.string else { throw malformed(i, "\"\(key)\" is missing: expected a JSON Pointer") }
+        guard let text = object[key]?.string else {
+            throw malformed(i, "\"\(key)\" is missing: expected a JSON Pointer")
+        }
         guard let pointer = JSONPointer(text) else {
             throw malformed(i, "\"\(key)\": found \"\(text)\", expected a JSON Pointer such as /nodes/live")
         }
@@ -136,7 +138,9 @@ extension JSONPatch {
             return try document.adding(value, at: to)
         case .test(let pointer, let expected):
             let value = try document.value(at: pointer)
-            guard value == expected else { throw EditFault("test failed: found \(value.phrase), expected \(expected.phrase)") }
+            guard value == expected else {
+                throw EditFault("test failed: found \(value.phrase), expected \(expected.phrase)")
+            }
             return document
         }
     }

@@ -9,14 +9,16 @@ extension JSON {
         var added: [JSONObject.Member] = []
         for (key, change) in changes.members {
             let position = target.position(of: key)
-            let merged: JSON? = change.isNull ? nil : (position.map { target.members[$0].value } ?? .null).merging(change)
+            let merged: JSON? =
+                change.isNull ? nil : (position.map { target.members[$0].value } ?? .null).merging(change)
             if let position {
                 values[position] = merged
             } else if let merged {
                 added.append((key, merged))
             }
         }
-        let kept = zip(target.members, values).compactMap { member, value in value.map { (key: member.key, value: $0) } }
+        let kept = zip(target.members, values).compactMap { member, value in value.map { (key: member.key, value: $0) }
+        }
         return .object(JSONObject(kept + added))
     }
 }

@@ -88,6 +88,7 @@ package struct ResourceClaim: Sendable, Hashable, CustomStringConvertible {
         self.setting = setting
     }
 
+    /// One resource is one claim, whichever setting it comes from.
     package static func == (a: Self, b: Self) -> Bool { a.resource == b.resource && a.name == b.name }
     package func hash(into hasher: inout Hasher) {
         hasher.combine(resource)

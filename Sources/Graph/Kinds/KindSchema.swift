@@ -84,7 +84,8 @@ extension KindDeclaration {
                 [
                     "type": "object", "required": ["from"], "additionalProperties": false,
                     "properties": [
-                        "from": ["type": "string"], "behind": ["enum": .array(Behind.allCases.map { .string($0.rawValue) })],
+                        "from": ["type": "string"],
+                        "behind": ["enum": .array(Behind.allCases.map { .string($0.rawValue) })],
                     ],
                 ],
             ]

@@ -17,13 +17,15 @@ extension KindDeclaration {
     package var manual: String {
         var lines = ["\(name): \(summary)"]
         for inlet in inlets {
-            let notes = [inlet.isRequired ? "required" : nil, inlet.takesMany ? "takes several" : nil].compactMap(\.self)
+            let notes = [inlet.isRequired ? "required" : nil, inlet.takesMany ? "takes several" : nil].compactMap(
+                \.self)
             lines.append(
                 "  in   \(inlet.name): \(inlet.phrase)" + (notes.isEmpty ? "" : " (\(notes.joined(separator: ", ")))")
                     + (inlet.documentation.isEmpty ? "" : ". \(inlet.documentation)"))
         }
         switch outlets {
-        case .tracks: lines.append("  out  the keys of \"tracks\", by default video (coded video) and audio (coded audio)")
+        case .tracks:
+            lines.append("  out  the keys of \"tracks\", by default video (coded video) and audio (coded audio)")
         case .fixed(let outlets):
             for outlet in outlets {
                 let note = outlet.inlet.map { " (while inlet \($0) is wired)" } ?? ""
