@@ -2,6 +2,7 @@
 // so that the access rules know the port that was bound.
 
 internal import CLinux
+package import Engine
 internal import CMicroHTTPD
 
 /// Why an address can't be listened on.
@@ -58,7 +59,7 @@ package struct ListeningSocket: ~Copyable {
         guard listen(number, 256) == 0 else {
             // A second bind that SO_REUSEADDR let pass is found out here.
             let code = linux_errno()
-            if code == EADDRINUSE { throw .inUse(wanted, holder: PortHolder.find(wanted)) }
+            if code == EADDRINUSE { throw .inUse(wanted, holder: PortHolder.find(.tcp, port: wanted.port)) }
             throw .failed(wanted, operation: "listen", code: code)
         }
         address = wanted.with(port: Self.boundPort(number) ?? wanted.port)
@@ -81,7 +82,7 @@ package struct ListeningSocket: ~Copyable {
         guard microhttpd_bind(descriptor, wanted.octets, Int32(wanted.octets.count), wanted.port) != 0 else { return }
         let code = linux_errno()
         guard code == EADDRINUSE else { throw .failed(wanted, operation: "bind", code: code) }
-        throw .inUse(wanted, holder: PortHolder.find(wanted))
+        throw .inUse(wanted, holder: PortHolder.find(.tcp, port: wanted.port))
     }
 
     private static func boundPort(_ descriptor: Int32) -> UInt16? {

@@ -217,7 +217,10 @@ package actor Engine {
             try await Task.sleep(nanoseconds: UInt64(limit.nanoseconds))
             runner.context.interrupt(true)
         }
-        defer { alarm.cancel() }
+        defer {
+            alarm.cancel()
+            runner.context.interrupt(false)
+        }
         try await runner.prepare()
     }
 

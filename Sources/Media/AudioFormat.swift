@@ -41,8 +41,8 @@ public struct ChannelLayout: Hashable, Sendable, CustomStringConvertible {
         ChannelLayout(description: "3.0", channels: 3, mask: 0x7),
         ChannelLayout(description: "quad", channels: 4, mask: 0x33),
         ChannelLayout(description: "4.0", channels: 4, mask: 0x107),
-        ChannelLayout(description: "5.0", channels: 5, mask: 0x607),
-        ChannelLayout(description: "5.1", channels: 6, mask: 0x60F),
+        ChannelLayout(description: "5.0", channels: 5, mask: 0x37),
+        ChannelLayout(description: "5.1", channels: 6, mask: 0x3F),
         ChannelLayout(description: "7.1", channels: 8, mask: 0x63F),
     ]
 

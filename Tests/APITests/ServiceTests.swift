@@ -2,6 +2,7 @@
 
 import Foundation
 import Synchronization
+import Engine
 import Testing
 
 @testable import API
@@ -180,9 +181,10 @@ import Testing
                0: 0100007F:1D0B 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4242 1 0 100 0 0 10 0
                1: 0100007F:1D0B 0100007F:9999 01 00000000:00000000 00:00000000 00000000  1000        0 17 1 0 100 0 0 10 0
             """
-        #expect(PortHolder.listeningInodes(in: table, port: 7435) == [4242])
+        #expect(PortHolder.waitingInodes(in: table, .tcp, port: 7435) == [4242])
         #expect(
-            PortHolder.listeningInodes(in: table, port: 80) == [] && PortHolder.listeningInodes(in: "", port: 80) == [])
+            PortHolder.waitingInodes(in: table, .tcp, port: 80) == []
+                && PortHolder.waitingInodes(in: "", .tcp, port: 80) == [])
         #expect(PortHolder.socketInode("socket:[4242]") == 4242 && PortHolder.socketInode("pipe:[1]") == nil)
     }
 }

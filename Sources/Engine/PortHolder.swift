@@ -1,9 +1,9 @@
-// Who listens on a port: /proc/net/tcp gives the socket's inode, /proc/PID/fd the process that holds it. Another user's
+// Who uses a port: /proc/net/tcp or udp gives the socket's inode, /proc/PID/fd the process that holds it. Another user's
 // processes can be looked into by root alone; then nobody is named.
 
-internal import CLinux
+import CLinux
 
-/// A process that listens on a port.
+/// A process that has a port.
 package struct PortHolder: Sendable, Equatable, CustomStringConvertible {
     package let process: Int
     /// Its command line, blanks between arguments, cut at 80 characters.
@@ -11,10 +11,17 @@ package struct PortHolder: Sendable, Equatable, CustomStringConvertible {
 
     package var description: String { "process \(process) (\(command))" }
 
-    /// The holder of `address`'s port; nil if it can't be known. Reads /proc, which may take some milliseconds.
-    package static func find(_ address: ListenAddress) -> PortHolder? {
-        let tables = ["/proc/net/tcp", "/proc/net/tcp6"].compactMap(contents)
-        let inodes = Set(tables.flatMap { listeningInodes(in: $0, port: address.port) })
+    /// Which ports.
+    package enum Transport: String, Sendable {
+        case tcp, udp
+        /// The state of a socket that waits for peers, in the kernel's tables.
+        fileprivate var state: String { self == .tcp ? "0A" : "07" }
+    }
+
+    /// The holder of a port; nil if it can't be known. Reads /proc, which may take some milliseconds.
+    package static func find(_ transport: Transport, port: UInt16) -> PortHolder? {
+        let tables = ["/proc/net/\(transport)", "/proc/net/\(transport)6"].compactMap(contents)
+        let inodes = Set(tables.flatMap { waitingInodes(in: $0, transport, port: port) })
         guard !inodes.isEmpty else { return nil }
         for process in names(in: "/proc").compactMap({ Int($0) }) {
             let folder = "/proc/\(process)/fd"
@@ -26,12 +33,11 @@ package struct PortHolder: Sendable, Equatable, CustomStringConvertible {
         return nil
     }
 
-    /// The inodes of sockets that listen on `port`, in the text of /proc/net/tcp or tcp6.
-    static func listeningInodes(in table: String, port: UInt16) -> [Int] {
-        let listening = "0A"
-        return table.split(separator: "\n").dropFirst().compactMap { line in
+    /// The inodes of sockets that wait on `port`, in the text of /proc/net/tcp, udp and their like for IPv6.
+    package static func waitingInodes(in table: String, _ transport: Transport, port: UInt16) -> [Int] {
+        table.split(separator: "\n").dropFirst().compactMap { line in
             let fields = line.split(separator: " ")
-            guard fields.count > 9, fields[3] == listening, let colon = fields[1].lastIndex(of: ":"),
+            guard fields.count > 9, fields[3] == transport.state, let colon = fields[1].lastIndex(of: ":"),
                 UInt16(fields[1][fields[1].index(after: colon)...], radix: 16) == port
             else { return nil }
             return Int(fields[9])
@@ -39,7 +45,7 @@ package struct PortHolder: Sendable, Equatable, CustomStringConvertible {
     }
 
     /// The inode in `socket:[12345]`.
-    static func socketInode(_ link: String) -> Int? {
+    package static func socketInode(_ link: String) -> Int? {
         guard link.hasPrefix("socket:["), link.hasSuffix("]") else { return nil }
         return Int(link.dropFirst("socket:[".count).dropLast())
     }

@@ -1,0 +1,191 @@
+// libsrt's sockets as Swift values: one listener or one connection each. Calls block as they say.
+import AV
+import CLinux
+import CSRT
+import Engine
+import Synchronization
+
+/// Why an SRT socket could not be made or connected.
+struct SRTFault: Error {
+    let operation: String
+    let code: Int32
+    let systemCode: Int32
+    let message: String
+
+    /// What libsrt says about the last call of this thread.
+    init(_ operation: String) {
+        self.operation = operation
+        var system: Int32 = 0
+        code = srt_getlasterror(&system)
+        systemCode = system
+        message = String(cString: srt_getlasterror_str())
+    }
+    var isAddressInUse: Bool { code == Int32(SRT_EBINDCONFLICT.rawValue) || systemCode == EADDRINUSE }
+}
+
+/// What every SRT socket of a node is set to.
+struct SRTOptions: Sendable {
+    /// Receiver's buffer, milliseconds.
+    var latencyMilliseconds: Int32 = 120
+    /// 10 to 79 bytes, empty for none.
+    var passphrase = ""
+    var streamID = ""
+}
+
+/// Starts libsrt once for the process; libavformat counts its own use.
+private let isStarted: Bool = srt_startup() >= 0
+
+/// A socket of libsrt, closed with the value.
+final class SRTSocket: Sendable {
+    let handle: SRTSOCKET
+
+    private init(handle: SRTSOCKET) { self.handle = handle }
+    deinit { srt_close(handle) }
+
+    static func make(_ options: SRTOptions) throws(SRTFault) -> SRTSocket {
+        _ = isStarted
+        let handle = srt_create_socket()
+        guard handle != SRT_INVALID_SOCK else { throw SRTFault("create a socket") }
+        let socket = SRTSocket(handle: handle)
+        try socket.set(SRTO_RCVLATENCY, options.latencyMilliseconds, "set the latency")
+        if !options.passphrase.isEmpty { try socket.set(SRTO_PASSPHRASE, options.passphrase, "set the passphrase") }
+        return socket
+    }
+
+    func set(_ option: SRT_SOCKOPT, _ value: Int32, _ operation: String) throws(SRTFault) {
+        var value = value
+        guard srt_setsockflag(handle, option, &value, 4) == 0 else { throw SRTFault(operation) }
+    }
+
+    func set(_ option: SRT_SOCKOPT, _ text: String, _ operation: String) throws(SRTFault) {
+        let result = text.withCString { srt_setsockflag(handle, option, $0, Int32(strlen($0))) }
+        guard result == 0 else { throw SRTFault(operation) }
+    }
+
+    /// Takes an address (any of `host`'s, IPv4 first) and listens.
+    static func listen(
+        _ host: String, _ port: UInt16, _ options: SRTOptions, admission: SRTAdmission
+    ) throws(SRTFault) -> SRTSocket {
+        let socket = try make(options)
+        // Accepting must not block: the node polls with a deadline.
+        try socket.set(SRTO_RCVSYN, 0, "set the mode")
+        try socket.atAddress(host, port, "bind to \(host):\(port)") { srt_bind(socket.handle, $0, $1) }
+        let opaque = Unmanaged.passUnretained(admission).toOpaque()
+        guard srt_listen_callback(socket.handle, admitPublisher, opaque) == 0, srt_listen(socket.handle, 2) == 0 else {
+            throw SRTFault("listen on \(host):\(port)")
+        }
+        return socket
+    }
+
+    /// Calls a listener; blocks for 3 s at most.
+    static func connect(_ host: String, _ port: UInt16, _ options: SRTOptions) throws(SRTFault) -> SRTSocket {
+        let socket = try make(options)
+        try socket.set(SRTO_CONNTIMEO, 3000, "set the time-out")
+        if !options.streamID.isEmpty { try socket.set(SRTO_STREAMID, options.streamID, "set the stream id") }
+        try socket.atAddress(host, port, "connect to \(host):\(port)") { srt_connect(socket.handle, $0, $1) }
+        return socket
+    }
+
+    private func atAddress(
+        _ host: String, _ port: UInt16, _ operation: String, _ body: (UnsafePointer<sockaddr>, Int32) -> Int32
+    ) throws(SRTFault) {
+        var hints = addrinfo()
+        hints.ai_socktype = Int32(SOCK_DGRAM.rawValue)
+        hints.ai_flags = AI_PASSIVE
+        var list: UnsafeMutablePointer<addrinfo>?
+        guard getaddrinfo(host, String(port), &hints, &list) == 0, let address = list?.pointee.ai_addr else {
+            throw SRTFault("find the address of \(host)")
+        }
+        defer { freeaddrinfo(list) }
+        guard body(address, Int32(list?.pointee.ai_addrlen ?? 0)) >= 0 else { throw SRTFault(operation) }
+    }
+
+    /// The next publisher that waits, nil without one.
+    func accept() -> SRTSocket? {
+        let accepted = srt_accept(handle, nil, nil)
+        return accepted == SRT_INVALID_SOCK ? nil : SRTSocket(handle: accepted)
+    }
+
+    /// The peer's address for messages.
+    var peer: String {
+        var storage = sockaddr_storage()
+        var size = Int32(MemoryLayout<sockaddr_storage>.size)
+        return withUnsafeMutablePointer(to: &storage) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                guard srt_getpeername(handle, address, &size) == 0 else { return "a peer that left" }
+                var host = [CChar](repeating: 0, count: 64)
+                var port = [CChar](repeating: 0, count: 8)
+                getnameinfo(
+                    address, socklen_t(size), &host, 64, &port, 8, NI_NUMERICHOST | NI_NUMERICSERV)
+                return "\(text(host)):\(text(port))"
+            }
+        }
+    }
+}
+
+private func text(_ bytes: [CChar]) -> String {
+    String(decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+}
+
+/// Who may publish to a listener: asked on libsrt's thread for each handshake.
+final class SRTAdmission: Sendable {
+    /// A publisher that has sent nothing for this long gives way to another.
+    static let grace: Int64 = 1_000_000_000
+
+    private let wantedStreamID: String
+    private let isBusy = Atomic<Bool>(false)
+    private let lastBytes = Atomic<Int64>(0)
+    private let successor = Atomic<Bool>(false)
+    private let refusals = Atomic<Int>(0)
+    private let clock: any EngineClock
+
+    init(streamID: String, clock: any EngineClock) {
+        wantedStreamID = streamID
+        self.clock = clock
+    }
+
+    /// A publisher is connected.
+    func begin() {
+        successor.store(false, ordering: .relaxed)
+        lastBytes.store(clock.monotonic, ordering: .relaxed)
+        isBusy.store(true, ordering: .sequentiallyConsistent)
+    }
+    func end() { isBusy.store(false, ordering: .sequentiallyConsistent) }
+    func bytesCame(at now: Int64) { lastBytes.store(now, ordering: .relaxed) }
+    /// Somebody waits to take the place of a publisher that fell silent.
+    var hasSuccessor: Bool { successor.load(ordering: .relaxed) }
+    var refused: Int { refusals.load(ordering: .relaxed) }
+
+    /// Nil lets the publisher in; else the reason, in SRT's codes.
+    func refusal(streamID: String) -> Int32? {
+        if !wantedStreamID.isEmpty, !matches(streamID) {
+            refusals.wrappingAdd(1, ordering: .relaxed)
+            return Int32(SRT_REJX_FORBIDDEN)
+        }
+        guard isBusy.load(ordering: .sequentiallyConsistent) else { return nil }
+        guard clock.monotonic - lastBytes.load(ordering: .relaxed) > Self.grace else {
+            refusals.wrappingAdd(1, ordering: .relaxed)
+            return Int32(SRT_REJX_CONFLICT)
+        }
+        successor.store(true, ordering: .relaxed)
+        return nil
+    }
+
+    /// The id itself, or the resource in SRT's access control form `#!::r=ID,m=publish`.
+    private func matches(_ streamID: String) -> Bool {
+        if streamID == wantedStreamID { return true }
+        guard streamID.hasPrefix("#!::") else { return false }
+        return streamID.dropFirst(4).split(separator: ",").contains { $0 == "r=\(wantedStreamID)" }
+    }
+}
+
+private func admitPublisher(
+    opaque: UnsafeMutableRawPointer?, socket: SRTSOCKET, version: Int32, peer: UnsafePointer<sockaddr>?,
+    streamID: UnsafePointer<CChar>?
+) -> Int32 {
+    guard let opaque else { return -1 }
+    let admission = Unmanaged<SRTAdmission>.fromOpaque(opaque).takeUnretainedValue()
+    guard let reason = admission.refusal(streamID: streamID.map { String(cString: $0) } ?? "") else { return 0 }
+    srt_setrejectreason(socket, reason)
+    return -1
+}
