@@ -65,6 +65,9 @@ let package = Package(
         // Tests mirror Sources.
         .testTarget(name: "MediaTests", dependencies: ["Media", "CRingLayout"], swiftSettings: strict),
         .testTarget(name: "CaptureTests", dependencies: ["Capture", "Media"], swiftSettings: strict),
+        .testTarget(
+            name: "EngineTests", dependencies: ["Engine", "Capture", "Codecs", "Routing", "CLinux"],
+            swiftSettings: strict),
         .testTarget(name: "FilesTests", dependencies: ["Files", "CLinux"], swiftSettings: strict),
         // HLS: its tests, and the RFC 8216 checker that they share with the end-to-end tests.
         .target(name: "HLSChecker", path: "Tests/Support/HLSChecker", swiftSettings: strict),

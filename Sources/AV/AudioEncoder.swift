@@ -21,6 +21,8 @@ package struct AudioEncoder: ~Copyable {
     /// Samples of each channel that a frame has; 0 where any number will do.
     private let frameSamples: Int
     private var clock: SampleClock
+    private var isFrameWaiting = false
+    private var isEndWaiting = false
 
     /// Opens `settings.encoder` for blocks of format `input`.
     package init(_ settings: AudioEncoderSettings, input: AudioFormat) throws(AVFault) {
@@ -102,16 +104,27 @@ package struct AudioEncoder: ~Copyable {
         return sendWholeFrames()
     }
 
+    /// Sends what is gathered, frame by frame, then the end where it was asked for. A codec that wants to be received
+    /// from first keeps its frame waiting here; `receive` goes on with it.
     private mutating func sendWholeFrames() -> SendOutcome {
-        while gatherer.count >= frameSamples {
-            guard gatherer.take(frameSamples, into: core.frame) else {
-                return .failed(AVFault(operation: "gather samples", code: av_error_no_memory))
+        while isFrameWaiting || gatherer.count >= frameSamples {
+            if !isFrameWaiting {
+                guard gatherer.take(frameSamples, into: core.frame) else {
+                    return .failed(AVFault(operation: "gather samples", code: av_error_no_memory))
+                }
+                core.frame.pointee.pts = clock.take(frameSamples)
+                isFrameWaiting = true
             }
-            core.frame.pointee.pts = clock.take(frameSamples)
             let outcome = core.send(core.frame)
+            if case .full = outcome { return .taken }
+            isFrameWaiting = false
             guard case .taken = outcome else { return outcome }
         }
-        return .taken
+        guard isEndWaiting else { return .taken }
+        let outcome = core.send(nil)
+        if case .full = outcome { return .taken }
+        isEndWaiting = false
+        return outcome
     }
 
     /// Sound is missing, or another begins: what is gathered is filled up with silence to a whole frame, and the next
@@ -135,14 +148,17 @@ package struct AudioEncoder: ~Copyable {
 
     /// No block will follow; receive until `.end`.
     package mutating func finish() -> SendOutcome {
-        let outcome = sendRest()
-        guard case .taken = outcome else { return outcome }
-        return core.send(nil)
+        isEndWaiting = true
+        return sendRest()
     }
 
     /// The next packet. The one before is let go.
     package mutating func receive() -> EncoderOutcome {
-        let code = core.receive()
+        var code = core.receive()
+        if code == av_error_again, isFrameWaiting || isEndWaiting || gatherer.count >= frameSamples {
+            if case .failed(let fault) = sendWholeFrames() { return .failed(fault) }
+            code = core.receive()
+        }
         guard code >= 0 else { return core.outcome(of: code) }
         let packet = core.packet.pointee
         let duration = packet.duration > 0 ? packet.duration : Int64(frameSamples)

@@ -42,6 +42,7 @@ package struct VideoEncoder: ~Copyable {
     private var loans = PictureLoans()
     private var grid: TimeGrid
     private var sets: ParameterSets?
+    private var isEndWaiting = false
 
     /// Opens `settings.encoder` for pictures of format `input`.
     package init(_ settings: VideoEncoderSettings, input: VideoFormat) throws(AVFault) {
@@ -167,11 +168,21 @@ package struct VideoEncoder: ~Copyable {
     }
 
     /// No picture will follow; receive until `.end`.
-    package mutating func finish() -> SendOutcome { core.send(nil) }
+    package mutating func finish() -> SendOutcome {
+        let outcome = core.send(nil)
+        guard case .full = outcome else { return outcome }
+        // A packet waits to be received; `receive` sends the end once it is out.
+        isEndWaiting = true
+        return .taken
+    }
 
     /// The next packet, in decoding order. The one before is let go.
     package mutating func receive() -> EncoderOutcome {
-        let code = core.receive()
+        var code = core.receive()
+        if code == av_error_again, isEndWaiting, case .taken = core.send(nil) {
+            isEndWaiting = false
+            code = core.receive()
+        }
         guard code >= 0 else { return core.outcome(of: code) }
         do throws(AVFault) {
             let changed = try completeKeyFrame()

@@ -403,3 +403,10 @@ package actor Engine {
         for waiter in waiters { waiter.resume() }
     }
 }
+
+extension Engine {
+    /// How an inlet fares; nil for an unknown one.
+    package func figures(of node: String, _ inlet: String) -> InletFigures.Snapshot? {
+        nodes[node]?.runner.context.inlet(inlet)?.figures.snapshot
+    }
+}
