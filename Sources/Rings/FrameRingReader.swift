@@ -84,7 +84,7 @@ extension RingMapping {
 }
 
 /// One reader of a frame ring. One thread at a time.
-public struct FrameRingReader: ~Copyable {
+public struct FrameRingReader: ~Copyable, Sendable {
     public let seat: ReaderSeat
     public var mapping: RingMapping { seat.mapping }
     private var cursor: UInt64

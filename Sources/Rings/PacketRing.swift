@@ -17,7 +17,7 @@ public enum Appended: Sendable {
 }
 
 /// The one writer of a packet ring. Its lane's thread alone uses it.
-public struct PacketRingWriter: ~Copyable {
+public struct PacketRingWriter: ~Copyable, Sendable {
     public let mapping: RingMapping
     private let path: RingPath
     private var next: UInt64
