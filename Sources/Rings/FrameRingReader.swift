@@ -135,7 +135,9 @@ public struct FrameRingReader: ~Copyable, Sendable {
         seenState = state
         guard cursor != head else { return .none(state: state) }
         guard head &- cursor <= UInt64(mapping.identity.depth) else { return lap(head) }
-        guard mapping.leasesWord(seat.id).pointee.load(ordering: .relaxed) < seat.leaseLimit else { return .leasesSpent }
+        guard mapping.leasesWord(seat.id).pointee.load(ordering: .relaxed) < seat.leaseLimit else {
+            return .leasesSpent
+        }
 
         let buffer: Int32
         switch mapping.pin(cursor, for: seat.id) {

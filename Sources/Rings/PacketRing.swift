@@ -112,7 +112,9 @@ public struct PacketRingWriter: ~Copyable, Sendable {
         let rest = bytes.count - 8 * words
         guard rest > 0 else { return }
         var last: UInt64 = 0
-        withUnsafeMutableBytes(of: &last) { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[(8 * words)...])) }
+        withUnsafeMutableBytes(of: &last) {
+            $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[(8 * words)...]))
+        }
         target[words].store(last, ordering: .relaxed)
     }
 

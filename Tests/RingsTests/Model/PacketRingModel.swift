@@ -23,7 +23,10 @@ struct PacketRingModel: InterleavingModel {
     let capacity: UInt8
     private let stores: [Store]
 
-    enum Place: Hashable { case oldestValid, head, word(grain: UInt8, index: UInt8) }
+    enum Place: Hashable {
+        case oldestValid, head
+        case word(grain: UInt8, index: UInt8)
+    }
     struct Store {
         let place: Place
         let value: UInt8
@@ -54,7 +57,9 @@ struct PacketRingModel: InterleavingModel {
         func all() -> UInt32 { (1 << UInt32(stores.count)) - 1 }
         func add(_ place: Place, _ value: UInt8, isRelease: Bool = false) {
             // Stores to one place keep their order; a release follows all; a fence holds back what comes behind it.
-            let coherent = stores.indices.filter { stores[$0].place == place }.reduce(UInt32(0)) { $0 | 1 << UInt32($1) }
+            let coherent = stores.indices.filter { stores[$0].place == place }.reduce(UInt32(0)) {
+                $0 | 1 << UInt32($1)
+            }
             stores.append(Store(place: place, value: value, follows: isRelease ? all() : fenced | coherent))
         }
         for grain in 0..<grains {
