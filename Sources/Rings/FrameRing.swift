@@ -47,7 +47,7 @@ public final class FramePool: Sendable {
 }
 
 /// A buffer that is being filled. Dropping it gives the buffer back unpublished.
-public struct FrameClaim: ~Copyable {
+public struct FrameClaim: ~Copyable, Sendable {
     public let buffer: Int32
     let pool: FramePool
 
@@ -67,7 +67,7 @@ public enum Published: Sendable {
 }
 
 /// The one writer of a frame ring. Its lane's thread alone publishes; claims come from any thread through `pool`.
-public struct FrameRingWriter: ~Copyable {
+public struct FrameRingWriter: ~Copyable, Sendable {
     public let pool: FramePool
     public var mapping: RingMapping { pool.mapping }
     private let path: RingPath

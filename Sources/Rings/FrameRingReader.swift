@@ -84,7 +84,7 @@ extension RingMapping {
 }
 
 /// One reader of a frame ring. One thread at a time.
-public struct FrameRingReader: ~Copyable {
+public struct FrameRingReader: ~Copyable, Sendable {
     public let seat: ReaderSeat
     public var mapping: RingMapping { seat.mapping }
     private var cursor: UInt64
@@ -135,7 +135,9 @@ public struct FrameRingReader: ~Copyable {
         seenState = state
         guard cursor != head else { return .none(state: state) }
         guard head &- cursor <= UInt64(mapping.identity.depth) else { return lap(head) }
-        guard mapping.leasesWord(seat.id).pointee.load(ordering: .relaxed) < seat.leaseLimit else { return .leasesSpent }
+        guard mapping.leasesWord(seat.id).pointee.load(ordering: .relaxed) < seat.leaseLimit else {
+            return .leasesSpent
+        }
 
         let buffer: Int32
         switch mapping.pin(cursor, for: seat.id) {

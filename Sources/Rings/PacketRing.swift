@@ -17,7 +17,7 @@ public enum Appended: Sendable {
 }
 
 /// The one writer of a packet ring. Its lane's thread alone uses it.
-public struct PacketRingWriter: ~Copyable {
+public struct PacketRingWriter: ~Copyable, Sendable {
     public let mapping: RingMapping
     private let path: RingPath
     private var next: UInt64
@@ -112,7 +112,9 @@ public struct PacketRingWriter: ~Copyable {
         let rest = bytes.count - 8 * words
         guard rest > 0 else { return }
         var last: UInt64 = 0
-        withUnsafeMutableBytes(of: &last) { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[(8 * words)...])) }
+        withUnsafeMutableBytes(of: &last) {
+            $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[(8 * words)...]))
+        }
         target[words].store(last, ordering: .relaxed)
     }
 

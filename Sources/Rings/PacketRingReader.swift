@@ -16,7 +16,7 @@ public enum PacketRead {
 }
 
 /// One reader of a packet ring. One thread at a time.
-public struct PacketRingReader: ~Copyable {
+public struct PacketRingReader: ~Copyable, Sendable {
     public let seat: ReaderSeat
     public var mapping: RingMapping { seat.mapping }
     private var cursor: UInt64

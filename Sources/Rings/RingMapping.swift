@@ -78,7 +78,9 @@ public final class RingMapping: @unchecked Sendable {
         defer { if let owned { close(owned) } }
         var status = stat()
         guard fstat(fd, &status) == 0 else { throw .system(.status, errno: linux_errno()) }
-        guard linux_is_regular(&status) == 1, status.st_size >= off_t(PBR_HEADER_SIZE) else { throw .notARing(.tooShort) }
+        guard linux_is_regular(&status) == 1, status.st_size >= off_t(PBR_HEADER_SIZE) else {
+            throw .notARing(.tooShort)
+        }
         var identity = pbr_identity()
         let read = pread(fd, &identity, MemoryLayout<pbr_identity>.size, 0)
         guard read == MemoryLayout<pbr_identity>.size else { throw .notARing(.tooShort) }
@@ -100,7 +102,8 @@ public final class RingMapping: @unchecked Sendable {
         let payload = Int(identity.payload_size)
         let isTwice = identity.ring_type == UInt32(PBR_RING_PACKET)
         mappedSize = file + (isTwice ? payload : 0)
-        guard let base = linux_map(nil, mappedSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) else {
+        guard let base = linux_map(nil, mappedSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        else {
             throw .system(.map, errno: linux_errno())
         }
         let flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE

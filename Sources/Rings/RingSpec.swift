@@ -129,6 +129,8 @@ extension pbr_identity {
 
 /// Bytes of the largest byte ring.
 private let maximalByteRing: UInt64 = 1 << 32
-func powerOfTwo(atLeast value: UInt64) -> UInt64 { value <= 1 ? 1 : 1 << (64 - UInt64((value - 1).leadingZeroBitCount)) }
+func powerOfTwo(atLeast value: UInt64) -> UInt64 {
+    value <= 1 ? 1 : 1 << (64 - UInt64((value - 1).leadingZeroBitCount))
+}
 func pageAligned(_ value: UInt64) -> UInt64 { (value + UInt64(PBR_PAGE) - 1) & ~(UInt64(PBR_PAGE) - 1) }
 func lineAligned(_ value: UInt64) -> UInt64 { (value + UInt64(PBR_LINE) - 1) & ~(UInt64(PBR_LINE) - 1) }

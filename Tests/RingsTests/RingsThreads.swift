@@ -1,0 +1,225 @@
+// The rings between threads of one process, through one mapping, which is what ThreadSanitizer can see:
+//
+//     swift test --sanitize=thread --filter RingsThreads
+//
+// (It does not understand fences; the packet ring's words are atomic on both sides, so that it needs none to see that
+// there is no race.)
+import CLinux
+import CRingLayout
+import Foundation
+import Rings
+import Synchronization
+import Testing
+
+@Suite struct RingsThreads {
+    let folder: RingFolder
+    init() throws { folder = try RingFolder() }
+
+    static let grains: UInt64 = 20_000
+
+    @Test func framesBetweenThreads() throws {
+        let spec = frameSpec(depth: 3, holds: 2, leases: 12)
+        var writer = try FrameRingWriter(creating: folder.ring(), spec: spec)
+        let mapping = writer.mapping
+        let pool = writer.pool
+        let tally = Tally()
+        // Claims and lets go, as a decoder's own threads do.
+        let decoder = Thread.started {
+            while !tally.isOver.load(ordering: .relaxed) {
+                guard let buffer = pool.claim() else { continue }
+                pool.address(of: buffer).storeBytes(of: 0xDEAD, as: UInt64.self)
+                pool.release(buffer)
+            }
+        }
+        let sweeper = Thread.started {
+            while !tally.isOver.load(ordering: .relaxed) { _ = mapping.sweepDeadReaders() }
+        }
+        let readers = (0..<3).map { _ in
+            Thread.started {
+                let outcome = Self.readFrames(mapping, tally)
+                tally.torn.wrappingAdd(outcome, ordering: .relaxed)
+            }
+        }
+        while tally.joined.load(ordering: .acquiring) < 3 { sched_yield() }
+        for sequence in 0..<Self.grains {
+            writer.publishPattern()
+            if sequence % 64 == 0 { sched_yield() }
+        }
+        writer.set(state: UInt32(PBR_STATE_ENDED))
+        for reader in readers { reader.join() }
+        tally.isOver.store(true, ordering: .relaxed)
+        decoder.join()
+        sweeper.join()
+        #expect(tally.torn.load(ordering: .relaxed) == 0)
+        #expect(mapping.dropped == 0)
+    }
+
+    /// Reads to the end, every other lease ended on a thread of its own. Returns how many grains were torn.
+    private static func readFrames(_ mapping: RingMapping, _ tally: Tally) -> Int {
+        do {
+            var reader = try FrameRingReader(joining: mapping, leases: 3)
+            tally.joined.wrappingAdd(1, ordering: .releasing)
+            var torn = 0
+            while true {
+                switch reader.next() {
+                case .frame(let lease):
+                    if !isWhole(lease.bytes, lease.grain.sequence) { torn += 1 }
+                    guard lease.grain.sequence % 256 == 0 else { continue }
+                    let record = HandedOver(pointer: lease.handOver())
+                    Thread.started { FrameLease.end(handedOver: record.pointer) }.join()
+                case .none(let state):
+                    if state == UInt32(PBR_STATE_ENDED) { return torn }
+                    reader.wait(until: linux_monotonic_nanoseconds() + 10_000_000)
+                case .lapped: continue
+                case .leasesSpent: return -1
+                case .corrupt: return -1
+                }
+            }
+        } catch {
+            Issue.record(error)
+            tally.joined.wrappingAdd(1, ordering: .releasing)
+            return -1
+        }
+    }
+
+    @Test func aLosslessReaderOnAnotherThreadGetsEveryFrame() throws {
+        var writer = try FrameRingWriter(creating: folder.ring(), spec: frameSpec(depth: 3))
+        let once = Once(try FrameRingReader(joining: writer.mapping, isLossless: true, start: .oldest))
+        // Stands for the lane's doorbell.
+        let tally = Tally()
+        let consumer = Thread.started {
+            var reader = once.take()
+            let seat = reader.seat
+            var expected: UInt64 = 0
+            while expected < Self.grains {
+                let look = reader.look()
+                if look == "frame \(expected)" {
+                    expected += 1
+                    if seat.releasedAwaitedRoom() { tally.doorbell.wrappingAdd(1, ordering: .releasing) }
+                } else if look.hasPrefix("none") {
+                    reader.wait(until: linux_monotonic_nanoseconds() + 10_000_000)
+                } else {
+                    Issue.record("\(look) for \(expected)")
+                    return
+                }
+            }
+            #expect(seat.lost == 0)
+        }
+        for _ in 0..<Self.grains {
+            while true {
+                let rung = tally.doorbell.load(ordering: .acquiring)
+                if writer.hasRoom() { break }
+                // A lost ring would hang here for ever; the deadline makes it a failure.
+                guard eventually(within: 20, { tally.doorbell.load(ordering: .acquiring) != rung }) else {
+                    Issue.record("the doorbell was never rung")
+                    return
+                }
+            }
+            writer.publishPattern()
+        }
+        consumer.join()
+    }
+
+    @Test func packetsBetweenThreads() throws {
+        let none = UnsafeRawBufferPointer(start: nil, count: 0)
+        let spec = packetSpec(capacity: 8192, depth: 8)
+        var writer = try PacketRingWriter(creating: folder.ring(), spec: spec, extradata: none)
+        let mapping = writer.mapping
+        let tally = Tally()
+        let readers = (0..<2).map { _ in
+            Thread.started {
+                do {
+                    var reader = try PacketRingReader(joining: mapping)
+                    tally.joined.wrappingAdd(1, ordering: .releasing)
+                    while true {
+                        let look = reader.look()
+                        if look == "none \(PBR_STATE_ENDED)" { return }
+                        if look == "torn" || look == "corrupt" { tally.torn.wrappingAdd(1, ordering: .relaxed) }
+                        if look.hasPrefix("none") { reader.wait(until: linux_monotonic_nanoseconds() + 10_000_000) }
+                    }
+                } catch {
+                    Issue.record(error)
+                    tally.joined.wrappingAdd(1, ordering: .releasing)
+                }
+            }
+        }
+        while tally.joined.load(ordering: .acquiring) < 2 { sched_yield() }
+        for sequence in 0..<Self.grains {
+            writer.appendPattern(words: Int(sequence % 97), key: sequence % 7 == 0)
+            if sequence % 64 == 0 { sched_yield() }
+        }
+        writer.set(state: UInt32(PBR_STATE_ENDED))
+        for reader in readers { reader.join() }
+        #expect(tally.torn.load(ordering: .relaxed) == 0)
+    }
+
+    @Test func readersJoinAndLeaveOnManyThreads() throws {
+        var writer = try FrameRingWriter(creating: folder.ring(), spec: frameSpec(leases: 6))
+        let mapping = writer.mapping
+        writer.publishPattern()
+        let tally = Tally()
+        let threads = (0..<4).map { _ in
+            Thread.started {
+                for _ in 0..<500 {
+                    do {
+                        var reader = try FrameRingReader(joining: mapping, leases: 2)
+                        let look = reader.look()
+                        #expect(look == "frame 0")
+                        tally.admitted.wrappingAdd(1, ordering: .relaxed)
+                    } catch let error as RingError {
+                        // Two of them have room at a time; the others are refused and change nothing.
+                        guard case .leasesDoNotFit = error else {
+                            Issue.record(error)
+                            return
+                        }
+                    } catch {
+                        Issue.record(error)
+                    }
+                }
+            }
+        }
+        for thread in threads { thread.join() }
+        #expect(tally.admitted.load(ordering: .relaxed) > 0)
+        #expect((0..<62).allSatisfy { mapping.reader($0) == nil })
+        drop(try FrameRingReader(joining: mapping, leases: 5))
+    }
+}
+
+/// What the threads of a test count together.
+private final class Tally: Sendable {
+    let joined = Atomic<Int>(0)
+    let admitted = Atomic<Int>(0)
+    let torn = Atomic<Int>(0)
+    let doorbell = Atomic<Int>(0)
+    let isOver = Atomic<Bool>(false)
+}
+
+/// A lease's record on its way to another thread. `@unchecked Sendable`: it is read once, by the thread that ends it.
+private struct HandedOver: @unchecked Sendable { let pointer: UnsafeMutableRawPointer }
+
+/// Moves one reader into a thread's closure, which can't capture what can't be copied.
+private final class Once: Sendable {
+    private let reader: Mutex<FrameRingReader?>
+    init(_ reader: consuming FrameRingReader) { self.reader = Mutex(consume reader) }
+    func take() -> FrameRingReader {
+        guard let reader = reader.withLock({ $0.take() }) else { preconditionFailure("taken twice") }
+        return reader
+    }
+}
+
+/// A thread that can be waited for.
+private final class StartedThread: Sendable {
+    private let end = DispatchSemaphore(value: 0)
+    init(_ body: @escaping @Sendable () -> Void) {
+        let end = end
+        Thread.detachNewThread {
+            body()
+            end.signal()
+        }
+    }
+    func join() { end.wait() }
+}
+
+extension Thread {
+    fileprivate static func started(_ body: @escaping @Sendable () -> Void) -> StartedThread { StartedThread(body) }
+}
