@@ -38,6 +38,8 @@ package final class NodeContext: Sendable {
     package let tracks: [TrackSelector]
     /// The program (service) of a source that carries several, nil for the first.
     package let program: ProgramSelector?
+    /// Whether the node runs as fast as its readers take it: then nothing may be lost, and clocks mean nothing.
+    package let isUnpaced: Bool
     package let counters = NodeCounters()
     let inlets: [Inlet]
     let outlets: [Outlet]
@@ -45,14 +47,15 @@ package final class NodeContext: Sendable {
     private let details = Mutex<[String: JSON]>([:])
 
     init(
-        id: String, lane: Lane, services: EngineServices, tracks: [TrackSelector], program: ProgramSelector?, inlets: [Inlet],
-        outlets: [Outlet]
+        id: String, lane: Lane, services: EngineServices, tracks: [TrackSelector], program: ProgramSelector?,
+        isUnpaced: Bool, inlets: [Inlet], outlets: [Outlet]
     ) {
         self.id = id
         self.lane = lane
         self.services = services
         self.tracks = tracks
         self.program = program
+        self.isUnpaced = isUnpaced
         self.inlets = inlets
         self.outlets = outlets
     }

@@ -140,7 +140,8 @@ struct LiveState {
         guard let i = position(rendition) else { return [] }
         let number = renditions[i].discontinuity + (isDiscontinuity ? 1 : 0)
         let name = SegmentName(rendition: rendition, run: run, discontinuity: number, sequence: nil).file
-        precondition(maps[name] == nil, "\(name): a second init segment without a discontinuity")
+        // A muxer that failed was made anew for the same format: its init segment is the one that is there.
+        guard maps[name] == nil else { return [] }
         (maps[name], renditions[i].map) = (bytes.count, name)
         memory.insert(bytes, name: name)
         return [.write(name: name, bytes)]
@@ -194,13 +195,18 @@ struct LiveState {
     }
 
     /// Dates follow the media's own clock from one instant on, so that they agree with the durations. That instant is
-    /// taken anew after a discontinuity and when the clocks have drifted apart by 100 ms.
+    /// taken anew after a discontinuity, and when it is wrong by a second (somebody set the clock); else it follows the
+    /// packets by at most a millisecond a segment: the drift of clocks (below 100 ppm), not the jitter of arrivals.
     private mutating func setAnchor() {
         let heads = renditions.compactMap(\.pending.first)
         guard let head = heads.first(where: { $0.wallClock != nil }), let wall = head.wallClock else { return }
         if let anchor, !head.segment.isDiscontinuity {
             let expected = anchor.wall + (head.start - anchor.media).nanoseconds
-            guard (expected - wall).magnitude > 100_000_000 else { return }
+            let error = wall - expected
+            guard error.magnitude > 1_000_000_000 else {
+                self.anchor = (head.start, expected + min(max(error / 8, -1_000_000), 1_000_000))
+                return
+            }
         }
         anchor = (head.start, wall)
     }
@@ -262,7 +268,9 @@ struct LiveState {
 
     private var multivariant: MultivariantPlaylist {
         var playlist = MultivariantPlaylist()
-        let shown = renditions.filter { $0.playlist != nil || !$0.listed.isEmpty }
+        // A rendition that shows nothing but gaps (its track is absent) would only stall who chooses it.
+        let delivering = renditions.filter { $0.listed.contains { !$0.isGap } }
+        let shown = delivering.isEmpty ? renditions.filter { !$0.listed.isEmpty } : delivering
         let audio = shown.filter { $0.description.kind == .audio }
         let video = shown.filter { $0.description.kind == .video }
         for rendition in video.isEmpty ? audio : video {
@@ -324,11 +332,11 @@ struct LiveState {
 
     func resource(_ name: String) -> LiveResource? {
         if name == "index.m3u8" {
-            return index.map { .playlist($0.bytes, etag: "\"\(String(run, radix: 16))-\(version)-index\"") }
+            return index.map { .playlist($0.bytes, etag: "\(String(run, radix: 16))-\(version)-index") }
         }
         if let i = renditions.firstIndex(where: { "\($0.description.name).m3u8" == name }) {
             return renditions[i].playlist.map {
-                .playlist($0, etag: "\"\(String(run, radix: 16))-\(version)-\(renditions[i].description.name)\"")
+                .playlist($0, etag: "\(String(run, radix: 16))-\(version)-\(renditions[i].description.name)")
             }
         }
         return file(name)

@@ -102,6 +102,9 @@ package final class LiveStream: Sendable {
         return state.withLock { $0.resource(name) }
     }
 
+    /// The newest media sequence number that the playlists list, nil before the first.
+    package var newestListed: Int64? { state.withLock { $0.renditions.first?.listed.last?.sequence } }
+
     /// Bytes of segments in memory, and the segments listed and retained, over all renditions.
     package var usage: (bytes: Int, listed: Int, retained: Int) {
         state.withLock { ($0.memory.total, $0.renditions.reduce(0) { $0 + $1.listed.count }, $0.retained.count) }
@@ -117,20 +120,21 @@ package struct LiveResource: Sendable {
     }
     package var body: Body
     package var contentType: String
-    package var cacheControl: String
-    /// Strong, with its quotation marks.
+    /// Whether its name will never mean other bytes.
+    package var isImmutable: Bool
+    /// Strong, without quotation marks.
     package var etag: String
 
     static func playlist(_ bytes: SegmentBytes, etag: String) -> LiveResource {
         // Kept by caches only with a question whether it is still the same: a live playlist changes every segment.
         LiveResource(
-            body: .memory(bytes), contentType: "application/vnd.apple.mpegurl", cacheControl: "no-cache", etag: etag)
+            body: .memory(bytes), contentType: "application/vnd.apple.mpegurl", isImmutable: false, etag: etag)
     }
 
     /// Segments and init segments never change: their names are never used again.
     static func segment(_ body: Body, name: String, isVideo: Bool) -> LiveResource {
         LiveResource(
             body: body, contentType: isVideo ? "video/mp4" : "audio/mp4",
-            cacheControl: "public, max-age=31536000, immutable", etag: "\"\(name)\"")
+            isImmutable: true, etag: name)
     }
 }

@@ -1,12 +1,13 @@
 // The bytes of a finished segment: made once by a muxer, then shared unchanged by memory, disk and any number of HTTP
 // responses without a copy.
 import CLinux
+import Engine
 
 /// Immutable bytes, freed with the last reference. Any thread.
 ///
 /// `@unchecked Sendable`: the memory is written by `SegmentBuffer` before this object exists, is reachable through it
 /// alone and never written again; the reference count orders the free after the last use.
-package final class SegmentBytes: @unchecked Sendable {
+package final class SegmentBytes: LiveBytes, @unchecked Sendable {
     private let start: UnsafeMutableRawPointer?
     package let count: Int
 
@@ -29,7 +30,7 @@ package final class SegmentBytes: @unchecked Sendable {
 
     /// A copy of `bytes`.
     package convenience init(_ bytes: [UInt8]) {
-        var copy = SegmentBuffer()
+        var copy = SegmentBuffer(capacity: bytes.count)
         bytes.withUnsafeBytes { copy.append($0) }
         let (start, count) = copy.release()
         self.init(adopting: start, count: count)

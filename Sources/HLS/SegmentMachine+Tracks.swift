@@ -12,7 +12,7 @@ struct TrackState: Sendable {
         case closed
     }
 
-    let track: SegmentTrack
+    var track: SegmentTrack
     var phase: Phase = .outside
     /// The newest segment that this rendition has entered.
     var sequence: Int64

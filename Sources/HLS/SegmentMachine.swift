@@ -49,6 +49,13 @@ package struct SegmentMachine: Sendable {
         leader = tracks.firstIndex { $0.kind == .video } ?? 0
     }
 
+    /// The frame period of `track` is known, or has changed.
+    /// - Precondition: `period` is positive.
+    package mutating func set(period: MediaTime, of track: Int) {
+        precondition(period > .zero, "a frame period of \(period)")
+        tracks[track].track.period = period
+    }
+
     /// A packet of `track` arrived at monotonic `now`.
     package mutating func feed(
         _ packet: SegmentPacket, track: Int, now: MediaTime, _ actions: inout [SegmentAction]
