@@ -1,26 +1,32 @@
 // What HTTP serves under /live: each HLS sink registers its path here and answers for it from memory.
 import Synchronization
 
-/// Bytes in memory that many may read at once; never changed after they were made.
-package final class SharedBytes: Sendable {
-    package let bytes: [UInt8]
-    package init(_ bytes: [UInt8]) { self.bytes = bytes }
+/// Bytes that many may read at once, from where they lie; never changed after they were made.
+package protocol LiveBytes: AnyObject, Sendable {
+    /// Holds as long as the object does.
+    var buffer: UnsafeRawBufferPointer { get }
 }
 
 /// A file of a live stream.
 package struct LiveFile: Sendable {
+    package enum Content: Sendable {
+        case memory(any LiveBytes)
+        /// A regular file, by its path on disk.
+        case file(path: String)
+    }
     package enum Caching: Sendable {
         /// Changes: must be asked for again.
         case noCache
         /// Never changes under this name.
         case immutable
     }
-    package let content: SharedBytes
+    package let content: Content
     package let type: String
     package let caching: Caching
+    /// Strong, without quotation marks.
     package let entityTag: String
 
-    package init(content: SharedBytes, type: String, caching: Caching, entityTag: String) {
+    package init(content: Content, type: String, caching: Caching, entityTag: String) {
         self.content = content
         self.type = type
         self.caching = caching
