@@ -1,0 +1,68 @@
+// What `/health` and `/health/ready` say. On the engine's actor.
+import Files
+package import Graph
+import Media
+
+/// How the engine fares, and the report that says so.
+package struct HealthReport: Sendable {
+    package let json: JSON
+    /// False when a node has failed for good: somebody has to do something.
+    package let isHealthy: Bool
+}
+
+extension Engine {
+    /// The report for people and monitors: `ok`, `degraded` (a node is being restarted) or `failed`.
+    package func health() -> HealthReport {
+        let nodes = self.nodes.values.sorted { $0.id < $1.id }
+        let troubled = nodes.filter { $0.state == .failed || $0.state == .restarting }
+        let hasFailed = troubled.contains { $0.state == .failed }
+        let states = NodeState.allCases.map { state in
+            (state.rawValue, JSON.count(nodes.count { $0.state == state }))
+        }
+        let members: [JSONObject.Member] = [
+            ("status", .string(hasFailed ? "failed" : troubled.isEmpty ? "ok" : "degraded")),
+            ("draining", .bool(isDraining)),
+            ("uptimeSeconds", .count(services.timeline.now.nanoseconds / 1_000_000_000)),
+            ("nodes", .object(JSONObject(states))), ("faults", .array(troubled.map(\.faultReport))),
+            ("files", services.files.report), ("rings", ringReport),
+        ]
+        return HealthReport(json: .object(JSONObject(members)), isHealthy: !hasFailed)
+    }
+
+    /// Whether a graph runs here, all of it.
+    package var isReady: Bool {
+        graph != nil && !isDraining && nodes.values.allSatisfy { $0.state != .starting && $0.state != .failed }
+    }
+
+    /// Bytes of shared memory in rings that have a name now.
+    var ringBytes: UInt64 {
+        nodes.values.reduce(0) { sum, node in
+            node.ports.values.reduce(sum) { $0 + $1.ringBytes }
+        }
+    }
+
+    private var ringReport: JSON {
+        let count = nodes.values.reduce(0) { sum, node in sum + node.ports.values.count { $0.mapping != nil } }
+        return ["folder": .string(services.ringFolder), "rings": .count(count), "bytes": .count(ringBytes)]
+    }
+}
+
+extension LiveNode {
+    fileprivate var faultReport: JSON {
+        [
+            "node": .string(id), "state": .string(state.rawValue),
+            "code": fault.map { .string($0.code.rawValue) } ?? .null,
+            "cause": fault.map { .string($0.message) } ?? .null, "restarts": .count(restarts),
+        ]
+    }
+}
+
+extension FileService {
+    fileprivate var report: JSON {
+        [
+            "backend": .string(backend.kind.rawValue), "reason": .string(backend.reason),
+            "lastFault": lastFault.map { .string($0.message) } ?? .null, "memoryBytes": .count(memoryInUse),
+            "memoryLimitBytes": .count(memoryLimit),
+        ]
+    }
+}
