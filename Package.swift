@@ -71,7 +71,14 @@ let package = Package(
         .testTarget(name: "FilesTests", dependencies: ["Files", "CLinux"], swiftSettings: strict),
         // HLS: its tests, and the RFC 8216 checker that they share with the end-to-end tests.
         .target(name: "HLSChecker", path: "Tests/Support/HLSChecker", swiftSettings: strict),
-        .testTarget(name: "HLSTests", dependencies: ["HLS", "HLSChecker", "Media"], swiftSettings: strict),
+        .testTarget(
+            name: "HLSTests", dependencies: ["HLS", "HLSChecker", "Media", "Capture", "GraphHarness"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "RecordingTests", dependencies: ["Recording", "Capture", "GraphHarness", "Media"],
+            swiftSettings: strict),
+        // An engine over a scratch folder, and the ffmpeg command, for tests of nodes.
+        .target(name: "GraphHarness", dependencies: ["Engine"], path: "Tests/Support/GraphHarness", swiftSettings: strict),
         // Tests.
         .testTarget(name: "AVTests", dependencies: ["AV", "CFFmpeg", "Media"], swiftSettings: strict),
         .testTarget(name: "GraphTests", dependencies: ["Graph", "Media"], swiftSettings: strict),

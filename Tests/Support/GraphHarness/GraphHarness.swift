@@ -1,0 +1,155 @@
+// Runs a graph in an engine of its own over a scratch data folder, and asks the ffmpeg command what came out. For tests.
+package import Engine
+import Files
+import Foundation
+package import Graph
+import Media
+
+/// A folder that goes with its last reference.
+package final class Scratch: Sendable {
+    package let path: String
+
+    package init() throws {
+        path = NSTemporaryDirectory() + "patchbay-test-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    package func file(_ name: String) -> String { "\(path)/\(name)" }
+
+    /// Names in a folder below, sorted; none where there is no folder.
+    package func names(in folder: String) -> [String] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: file(folder))) ?? []).sorted()
+    }
+
+    package func bytes(_ name: String) -> [UInt8]? { FileManager.default.contents(atPath: file(name)).map { [UInt8]($0) } }
+
+    package func text(_ name: String) -> String { bytes(name).map { String(decoding: $0, as: UTF8.self) } ?? "" }
+
+    package func copy(_ folder: String, to target: Scratch) throws {
+        try FileManager.default.createDirectory(
+            atPath: (target.file(folder) as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
+        try FileManager.default.copyItem(atPath: file(folder), toPath: target.file(folder))
+    }
+}
+
+/// What a command printed, or why it failed.
+package struct CommandFailure: Error, CustomStringConvertible { package let description: String }
+
+/// Runs a command from PATH; returns its standard output.
+@discardableResult
+package func run(_ program: String, _ arguments: [String]) throws -> String {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = [program] + arguments
+    let (output, errors) = (Pipe(), FileManager.default.temporaryDirectory.appending(path: UUID().uuidString))
+    _ = FileManager.default.createFile(atPath: errors.path, contents: nil)
+    defer { try? FileManager.default.removeItem(at: errors) }
+    process.standardOutput = output
+    process.standardError = try FileHandle(forWritingTo: errors)
+    try process.run()
+    let data = output.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    guard process.terminationStatus == 0 else {
+        let said = (try? String(contentsOf: errors, encoding: .utf8)) ?? ""
+        throw CommandFailure(description: "\(program) \(arguments.joined(separator: " ")): \(said)")
+    }
+    return String(decoding: data, as: UTF8.self)
+}
+
+@discardableResult
+package func ffmpeg(_ arguments: String...) throws -> String {
+    try run("ffmpeg", ["-hide_banner", "-nostdin", "-v", "error", "-y"] + arguments)
+}
+
+/// One decoded frame as ffmpeg's framehash muxer prints it.
+package struct HashedFrame: Hashable, Sendable {
+    package let stream: Int
+    /// Seconds.
+    package let time: Double
+    package let hash: String
+}
+
+/// Every frame of every stream of `path`, decoded, in the order of the demuxer.
+package func decodedFrames(_ path: String, options: [String] = []) throws -> [HashedFrame] {
+    let text = try run(
+        "ffmpeg",
+        ["-hide_banner", "-nostdin", "-v", "error"] + options + [
+            "-copyts", "-i", path, "-map", "0:v?", "-map", "0:a?", "-fps_mode", "passthrough", "-f", "framehash", "-hash",
+            "md5", "-",
+        ])
+    var bases: [Int: Double] = [:]
+    var frames: [HashedFrame] = []
+    for line in text.split(separator: "\n") {
+        if line.hasPrefix("#tb ") {
+            let parts = line.dropFirst(4).split(separator: ":")
+            let ratio = parts[1].trimmingCharacters(in: .whitespaces).split(separator: "/").compactMap { Double($0) }
+            bases[Int(parts[0]) ?? 0] = ratio[0] / ratio[1]
+        }
+        guard !line.hasPrefix("#") else { continue }
+        let parts = line.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+        guard parts.count >= 6, let stream = Int(parts[0]), let pts = Double(parts[2]) else { continue }
+        frames.append(HashedFrame(stream: stream, time: pts * (bases[stream] ?? 0), hash: parts[5]))
+    }
+    return frames
+}
+
+/// A graph in an engine of its own.
+package final class GraphRun: Sendable {
+    package let engine: Engine
+    package let services: EngineServices
+    private let ringFolder: String
+
+    /// - Parameter dataFolder: may hold what an earlier run left.
+    package init(_ kinds: [NodeKind], dataFolder: String, fileMemory: Int = 64 << 20) throws {
+        let clock = SystemClock()
+        ringFolder = "/dev/shm/patchbay-test-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: ringFolder, withIntermediateDirectories: true)
+        services = EngineServices(
+            timeline: Timeline(clock: clock), files: try FileService(memoryLimit: fileMemory),
+            log: EngineLog(clock: clock, minimum: .debug), dataFolder: dataFolder, ringFolder: ringFolder,
+            live: LiveDirectory())
+        engine = Engine(kinds: kinds, services: services)
+    }
+
+    deinit {
+        services.log.close()
+        try? FileManager.default.removeItem(atPath: ringFolder)
+    }
+
+    package func start(_ nodes: JSON) async throws {
+        try await engine.apply(GraphDocument(["patchbay": 1, "nodes": nodes]))
+    }
+
+    /// Waits until all sinks have finished; false after `seconds`.
+    package func finish(within seconds: Double = 60) async -> Bool {
+        let engine = engine
+        return await withTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                await engine.untilFinished()
+                return true
+            }
+            group.addTask {
+                do { try await Task.sleep(for: .seconds(seconds)) } catch { return true }
+                return false
+            }
+            let isFinished = await group.next() ?? false
+            if !isFinished { _ = await engine.drain(within: .milliseconds(1)) }
+            group.cancelAll()
+            return isFinished
+        }
+    }
+
+    /// Ends the sources and waits for the sinks.
+    package func drain() async -> Bool { await engine.drain(within: .seconds(10)) }
+}
+
+/// Looks again until it is so; false after `seconds`.
+package func eventually(within seconds: Double = 20, _ condition: () async throws -> Bool) async rethrows -> Bool {
+    let end = ContinuousClock.now + .seconds(seconds)
+    while ContinuousClock.now < end {
+        if try await condition() { return true }
+        do { try await Task.sleep(for: .milliseconds(20)) } catch { return false }
+    }
+    return try await condition()
+}
