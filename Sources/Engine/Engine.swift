@@ -4,6 +4,7 @@
 // reads from atomics. Transactions are serial; everything that fails before the commit leaves the graph as it was.
 package import Graph
 package import Media
+import Synchronization
 
 /// Why a document or a patch did not become the graph.
 package enum GraphRefusal: Error, Sendable {
@@ -211,17 +212,7 @@ package actor Engine {
     }
 
     private func prepare(_ runner: NodeRunner) async throws(NodeFault) {
-        let limit = prepareDeadline
-        // Whatever blocks in `prepare` polls the interrupt flag.
-        let alarm = Task {
-            try await Task.sleep(nanoseconds: UInt64(limit.nanoseconds))
-            runner.context.interrupt(true)
-        }
-        defer {
-            alarm.cancel()
-            runner.context.interrupt(false)
-        }
-        try await runner.prepare()
+        try await runner.prepare(within: prepareDeadline)
     }
 
     private func start(_ node: LiveNode) async {
@@ -312,7 +303,8 @@ package actor Engine {
         guard node.runner === runner else { return }
         var decision = node.supervision.failed(at: now, startedAt: node.startedAt, isTransient: fault.isTransient)
         // What runs as fast as it can is finite work: a second try would not begin where the first one failed.
-        if node.resolved.isUnpaced || isDraining { decision = .giveUp }
+        // A lane that is held can't take the successor.
+        if node.resolved.isUnpaced || isDraining || runner.isStuck.load(ordering: .relaxed) { decision = .giveUp }
         switch decision {
         case .giveUp: giveUp(node)
         case .restart(let delay):

@@ -2,6 +2,7 @@
 //
 // `turn` runs on the lane; everything else is awaited by the engine and hops onto the lane through the node's executor.
 package import Graph
+import Media
 import Synchronization
 
 /// A kind that this engine can run: its declaration and how to make a node of it.
@@ -81,8 +82,35 @@ package final class NodeRunner: LaneResident, @unchecked Sendable {
 
     // MARK: From the engine
 
-    /// Opens what the node needs; may take long.
-    func prepare() async throws(NodeFault) { try await node.prepare() }
+    /// How long a node may take to let go of its lane once it is interrupted.
+    static let patience = MediaTime.seconds(5)
+
+    /// Opens what the node needs. A node that blocks is interrupted at the deadline; one that ignores that too is left
+    /// behind with its lane.
+    func prepare(within limit: MediaTime) async throws(NodeFault) {
+        let node = node
+        let alarm = Task { [context] in
+            do { try await Task.sleep(nanoseconds: UInt64(limit.nanoseconds)) } catch { return }
+            context.interrupt(true)
+        }
+        let outcome = await raced(within: limit + Self.patience) { () async -> NodeFault? in
+            do throws(NodeFault) { try await node.prepare() } catch { return error }
+            return nil
+        }
+        alarm.cancel()
+        switch outcome {
+        case .answered(nil): context.interrupt(false)
+        case .answered(let fault?):
+            context.interrupt(false)
+            throw fault
+        case .late:
+            isStuck.store(true, ordering: .relaxed)
+            throw NodeFault(.timeout, "it did not open within \(limit); its lane is left behind")
+        }
+    }
+
+    /// Whether the node held its lane for longer than it was given: nobody waits for it any more.
+    let isStuck = Atomic<Bool>(false)
 
     /// Lets the lane step it.
     func start() async { await node.begin(self) }
@@ -92,18 +120,21 @@ package final class NodeRunner: LaneResident, @unchecked Sendable {
     }
 
     func apply(_ settings: SettingValues) async -> Applied {
-        await interrupting { await self.applyNode(settings) }
+        await interrupting { await self.applyNode(settings) } ?? .restart
     }
 
     /// Asks a source to end now.
     func drain() async {
-        await interrupting { await self.node.drain() }
+        _ = await interrupting { await self.node.drain() }
         context.lane.ring()
     }
 
     /// Takes it off its lane. Outlets say `signal` to their readers; `.removed` also takes the rings' names away.
     func stop(leaving signal: Signal) async {
-        await interrupting { await self.node.end(self, leaving: signal) }
+        guard await interrupting({ await self.node.end(self, leaving: signal) }) == nil else { return }
+        // Its outlets are its lane's; only their readers can still be told.
+        for outlet in context.outlets { outlet.port.endWithoutWriter() }
+        for inlet in context.inlets { inlet.wiring.disconnect() }
     }
     fileprivate func end(leaving signal: Signal) {
         if state != .left {
@@ -119,10 +150,19 @@ package final class NodeRunner: LaneResident, @unchecked Sendable {
         }
     }
 
-    private func interrupting<Result: Sendable>(_ body: () async -> Result) async -> Result {
+    /// Nil when the lane did not answer in time: then it is stuck, and stays interrupted.
+    private func interrupting<Result: Sendable>(_ body: @escaping @Sendable () async -> Result) async -> Result? {
+        guard !isStuck.load(ordering: .relaxed) else { return nil }
         context.interrupt(true)
-        defer { context.interrupt(false) }
-        return await body()
+        switch await raced(within: Self.patience, body) {
+        case .answered(let result):
+            context.interrupt(false)
+            return result
+        case .late:
+            isStuck.store(true, ordering: .relaxed)
+            context.log(.error, "it does not let go of its lane, which is left behind")
+            return nil
+        }
     }
 }
 

@@ -1,0 +1,39 @@
+// A call that may never come back, raced against a deadline. Whoever loses goes on and is not waited for.
+import Media
+import Synchronization
+
+/// What a raced call came to.
+enum Raced<Value: Sendable>: Sendable {
+    case answered(Value)
+    case late
+}
+
+/// Runs `body` and waits for it until `limit` has passed.
+func raced<Value: Sendable>(
+    within limit: MediaTime, _ body: @escaping @Sendable () async -> Value
+) async -> Raced<Value> {
+    let race = Race<Value>()
+    return await withCheckedContinuation { continuation in
+        race.begin(continuation)
+        let alarm = Task {
+            // Cancelled when the call was in time.
+            do { try await Task.sleep(nanoseconds: UInt64(max(limit.nanoseconds, 0))) } catch { return }
+            race.end(.late)
+        }
+        Task {
+            let value = await body()
+            race.end(.answered(value))
+            alarm.cancel()
+        }
+    }
+}
+
+/// Resumes its continuation once.
+private final class Race<Value: Sendable>: Sendable {
+    private let continuation = Mutex<CheckedContinuation<Raced<Value>, Never>?>(nil)
+
+    func begin(_ continuation: CheckedContinuation<Raced<Value>, Never>) {
+        self.continuation.withLock { $0 = continuation }
+    }
+    func end(_ outcome: Raced<Value>) { continuation.withLock { $0.take() }?.resume(returning: outcome) }
+}
