@@ -59,7 +59,7 @@ let package = Package(
         // Floor 6: the program.
         .executableTarget(
             name: "patchbay",
-            dependencies: ["API", "Capture", "Codecs", "Routing", "HLS", "Recording", "Engine"],
+            dependencies: ["API", "Capture", "Codecs", "Routing", "HLS", "Recording", "Engine", "CLinux"],
             swiftSettings: strict),
 
         // Tests mirror Sources.

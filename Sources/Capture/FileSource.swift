@@ -9,7 +9,7 @@ import Media
 package struct FileSettings: NodeSettings {
     package enum Pace: String, SettingChoice { case realtime, free }
 
-    static let path = Setting<FilePath>(required: "path", "The file to read.")
+    static let path = Setting<FilePath>(required: "path", "The file to read.").asInput()
     static let pace = Setting("pace", default: Pace.realtime, "By the clock, or as fast as the graph takes it.")
     static let loop = Setting("loop", default: false, "Start again at the end; times go on.", isLive: true)
 

@@ -27,6 +27,9 @@ package enum RunOutcome: Sendable, Equatable {
     case failed(node: String, NodeFault)
 }
 
+/// What a document may not hold, judged by what it changes; called before it is validated.
+package typealias GraphVetting = @Sendable (_ old: GraphDocument, _ new: GraphDocument) -> [DocumentFault]
+
 /// Runs one graph.
 package actor Engine {
     package nonisolated let services: EngineServices
@@ -37,7 +40,7 @@ package actor Engine {
     let lanes: LaneTable
     var nodes: [String: LiveNode] = [:]
     private(set) var document: GraphDocument
-    private(set) var graph: ResolvedGraph?
+    package private(set) var graph: ResolvedGraph?
     private var revisionNumber = 0
     private(set) var isDraining = false
     private var isInTransaction = false
@@ -66,21 +69,27 @@ package actor Engine {
     }
 
     /// Applies a JSON Patch to the document and makes the result the graph.
-    /// - Parameter expected: the revision that the caller saw; nil takes whatever is there.
-    package func patch(_ patch: JSONPatch, ifMatch expected: String?) async throws(GraphRefusal) {
+    /// - Parameters:
+    ///   - expected: the revision that the caller saw; nil takes whatever is there.
+    ///   - vetting: what the document may not hold, coming from this caller.
+    package func patch(
+        _ patch: JSONPatch, ifMatch expected: String?, vetting: GraphVetting? = nil
+    ) async throws(GraphRefusal) {
         try await transaction { () async throws(GraphRefusal) in
             try self.check(expected)
             let next: GraphDocument
             do throws(PatchFault) { next = try self.document.applying(patch) } catch { throw .patch(error) }
-            try await self.change(to: next)
+            try await self.change(to: next, vetting: vetting)
         }
     }
 
     /// Applies a JSON Merge Patch likewise.
-    package func merge(_ patch: JSON, ifMatch expected: String?) async throws(GraphRefusal) {
+    package func merge(
+        _ patch: JSON, ifMatch expected: String?, vetting: GraphVetting? = nil
+    ) async throws(GraphRefusal) {
         try await transaction { () async throws(GraphRefusal) in
             try self.check(expected)
-            try await self.change(to: self.document.merging(patch))
+            try await self.change(to: self.document.merging(patch), vetting: vetting)
         }
     }
 
@@ -107,17 +116,27 @@ package actor Engine {
         if transactionQueue.isEmpty { isInTransaction = false } else { transactionQueue.removeFirst().resume() }
     }
 
-    private func change(to next: GraphDocument) async throws(GraphRefusal) {
-        let target: ResolvedGraph
-        switch next.validate(against: catalogue, reusing: graph) {
-        case .success(let valid): target = valid
-        case .failure(let faults): throw .invalid(faults)
-        }
+    private func change(to next: GraphDocument, vetting: GraphVetting? = nil) async throws(GraphRefusal) {
+        let target = try validated(next, vetting?(document, next) ?? [])
         let plan = GraphPlan.between(graph, target)
         if !plan.isEmpty { try await carryOut(plan, target) }
         if graph == nil || target.json != graph?.json { revisionNumber += 1 }
         (document, graph) = (next, target)
         for node in target.nodes { nodes[node.id]?.resolved = node }
+    }
+
+    /// - Parameter forbidden: what the vetting found. It hides what validation says of the same places: whether a file
+    ///   exists is nothing to tell to somebody who may not read it.
+    private func validated(
+        _ next: GraphDocument, _ forbidden: [DocumentFault]
+    ) throws(GraphRefusal) -> ResolvedGraph {
+        switch next.validate(against: catalogue, reusing: graph) {
+        case .success(let valid) where forbidden.isEmpty: return valid
+        case .success: throw .invalid(DocumentFaults(forbidden))
+        case .failure(let found):
+            let others = found.faults.filter { fault in !forbidden.contains { $0.pointer == fault.pointer } }
+            throw .invalid(DocumentFaults(forbidden + others))
+        }
     }
 
     /// Prepare everything new → commit → retire.

@@ -1,1 +1,7 @@
-print("patchbay")
+// The program starts here. The main thread stays behind to receive signals: they are blocked before any other thread
+// exists, so that none of them takes one.
+import CLinux
+
+StopSignals.block()
+Task { exit(await Program.run(Array(CommandLine.arguments.dropFirst()))) }
+StopSignals.receive()

@@ -12,6 +12,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -121,5 +122,28 @@ LINUX_SHIM void linux_pause(void) {
 LINUX_SHIM int linux_is_directory(const struct stat *status) { return S_ISDIR(status->st_mode); }
 LINUX_SHIM int linux_is_regular(const struct stat *status) { return S_ISREG(status->st_mode); }
 LINUX_SHIM int linux_exit_status(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
+
+// SIG_IGN and SIG_DFL are casts.
+LINUX_SHIM void linux_ignore_signal(int number) { signal(number, SIG_IGN); }
+LINUX_SHIM void linux_default_signal(int number) { signal(number, SIG_DFL); }
+
+// sockaddr_in and sockaddr_in6 are cast to sockaddr. Connects within `seconds`, which later reads and writes are held to
+// as well; `octets` are 4 or 16 bytes in network order.
+LINUX_SHIM int linux_connect(const uint8_t *octets, int count, uint16_t port, int64_t seconds) {
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    if (count == 4) memcpy(&v4.sin_addr, octets, 4);
+    else memcpy(&v6.sin6_addr, octets, 16);
+    int fd = socket(count == 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -errno;
+    struct timeval limit = {.tv_sec = seconds, .tv_usec = 0};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    const struct sockaddr *address = count == 4 ? (const struct sockaddr *)&v4 : (const struct sockaddr *)&v6;
+    if (connect(fd, address, count == 4 ? sizeof v4 : sizeof v6) == 0) return fd;
+    int error = errno;
+    close(fd);
+    return -error;
+}
 
 #endif

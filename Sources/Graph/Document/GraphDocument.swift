@@ -55,6 +55,18 @@ package struct GraphDocument: Sendable {
         return .object(document.setting("nodes", to: .object(result)))
     }
 
+    /// Every path of something that a node reads, wherever the document gives one as text.
+    package func inputPaths(_ catalogue: Catalogue) -> [(pointer: JSONPointer, path: String)] {
+        (json["nodes"]?.object?.members ?? []).flatMap { id, node in
+            let declared = node["kind"]?.string.flatMap { catalogue[$0] }?.settings ?? []
+            return declared.filter(\.isInputPath).compactMap { declaration in
+                node["settings"]?[declaration.name]?.string.map { path in
+                    (pointer: JSONPointer(["nodes", id, "settings", declaration.name]), path: path)
+                }
+            }
+        }
+    }
+
     /// Applies `node.setting=value` as a command line gives it, the value read as the setting's type.
     package func setting(_ assignment: String, _ catalogue: Catalogue) throws(DocumentFaults) -> GraphDocument {
         let halves = assignment.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)

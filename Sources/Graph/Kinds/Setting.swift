@@ -14,6 +14,8 @@ package struct Setting<Value: SettingValue>: Sendable {
     package let isLive: Bool
     /// Limits beyond those of the type.
     fileprivate var limit: Limit<Value>?
+    /// Whether the value is the path of something that the node reads.
+    fileprivate var isInput = false
 
     /// A setting that need not be given.
     package init(
@@ -60,6 +62,15 @@ extension Setting where Value: Comparable {
     }
 }
 
+extension Setting where Value == FilePath {
+    /// Something that the node reads: documents that come over HTTP may name it in some folders only.
+    package func asInput() -> Setting {
+        var setting = self
+        setting.isInput = true
+        return setting
+    }
+}
+
 extension Setting {
     /// Held to `range` where it is given, both ends included.
     package func within<Bound: SettingValue & Comparable>(_ range: ClosedRange<Bound>) -> Setting
@@ -96,6 +107,8 @@ package struct SettingDeclaration: Sendable {
     package let isLive: Bool
     package let isRequired: Bool
     package let isSecret: Bool
+    /// Whether the value is the path of something that the node reads.
+    package let isInputPath: Bool
     /// `bit rate`, `integer from 0 to 64`.
     package let typeName: String
     /// What a faulty value should have been.
@@ -120,7 +133,8 @@ extension Setting {
         let phrase = limit.map { " \($0.phrase)" } ?? ""
         return SettingDeclaration(
             name: name, documentation: documentation, unit: unit, isLive: isLive, isRequired: fallback == nil,
-            isSecret: Value.isSecret, typeName: Value.typeName + phrase, expectation: Value.expectation + phrase,
+            isSecret: Value.isSecret, isInputPath: isInput, typeName: Value.typeName + phrase,
+            expectation: Value.expectation + phrase,
             fallback: fallback.map(\.settingJSON).flatMap { $0.isNull ? nil : $0 }, schema: schema,
             accepts: { read($0) != nil },
             isSame: { a, b in (a.flatMap(read) ?? fallback) == (b.flatMap(read) ?? fallback) },

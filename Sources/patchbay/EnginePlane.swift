@@ -1,0 +1,90 @@
+// The engine as the API sees it: questions become calls of the engine's actor, refusals become problems. Any thread.
+import API
+import Engine
+import Graph
+
+/// Joins the API to an engine.
+struct EnginePlane: ControlPlane {
+    let engine: Engine
+    /// What documents that come over HTTP may read.
+    let readable: ReadableFolders
+
+    func graph() async -> (json: [UInt8], revision: String) { await engine.shownGraph() }
+
+    func patchGraph(
+        _ body: [UInt8], mediaType: PatchMediaType, ifMatch: String?
+    ) async throws(APIProblem) -> (json: [UInt8], revision: String) {
+        let json: JSON
+        do throws(JSONFault) { json = try JSONText(body).parse() } catch {
+            throw APIProblem(.malformed, "The body is not JSON: \(error).")
+        }
+        do throws(GraphRefusal) {
+            switch mediaType {
+            case .mergePatch: try await engine.merge(json, ifMatch: ifMatch, vetting: vet)
+            case .jsonPatch: try await engine.patch(patch(json), ifMatch: ifMatch, vetting: vet)
+            }
+        } catch {
+            throw APIProblem(error)
+        }
+        return await engine.shownGraph()
+    }
+
+    private func patch(_ json: JSON) throws(GraphRefusal) -> JSONPatch {
+        do throws(PatchFault) { return try JSONPatch(json: json) } catch { throw .patch(error) }
+    }
+
+    private func vet(_ old: GraphDocument, _ new: GraphDocument) -> [DocumentFault] {
+        readable.faults(in: new, besides: old, engine.catalogue)
+    }
+
+    func nodes() async -> [UInt8] { await engine.nodesStatus().utf8(pretty: false) }
+    func node(_ id: String) async -> [UInt8]? { await engine.nodeStatus(id)?.utf8(pretty: false) }
+    func kinds() async -> [UInt8] { engine.catalogue.schema.utf8(pretty: false) }
+
+    func health() async -> (json: [UInt8], isHealthy: Bool) {
+        let report = await engine.health()
+        return (report.json.utf8(pretty: false), report.isHealthy)
+    }
+
+    func isReady() async -> Bool { await engine.isReady }
+    func metrics() async -> [UInt8] { Array(await engine.metrics().utf8) }
+}
+
+extension APIProblem {
+    /// The one mapping from refusals to statuses.
+    init(_ refusal: GraphRefusal) {
+        switch refusal {
+        case .invalid(let faults):
+            let errors = faults.faults.map { Fault(pointer: "\($0.pointer)", detail: $0.detail) }
+            let count = errors.count == 1 ? "One thing is" : "\(errors.count) things are"
+            self.init(
+                .invalidGraph, "\(count) wrong with the graph that the patch makes; nothing was changed. "
+                    + (errors.first.map { "\($0.pointer): \($0.detail)" } ?? ""),
+                pointer: errors.first?.pointer, errors: errors)
+        case .patch(let fault):
+            self.init(
+                fault.isMalformed ? .malformed : .conflict, "\(fault)", pointer: fault.pointer.map { "\($0)" })
+        case .stale(let current):
+            self.init(
+                .revisionMismatch,
+                "The graph is at revision \(current) by now: GET /v1/graph, make the change on that, send its ETag.")
+        case .notStarted(let node, let fault):
+            self.init(
+                Code(fault.code), "\(node) did not start, so nothing was changed: \(fault.message)",
+                pointer: "\(JSONPointer(["nodes", node]))")
+        case .draining: self.init(.unavailable, "The engine is ending and takes no changes any more.")
+        }
+    }
+}
+
+extension APIProblem.Code {
+    /// What a node's fault is to a client of the API.
+    init(_ code: NodeFault.Code) {
+        switch code {
+        case .noSpace: self = .noSpace
+        case .disconnected: self = .upstreamFailed
+        case .timeout: self = .upstreamTimedOut
+        case .missing, .denied, .inUse, .badInput, .unsupported, .internalError: self = .conflict
+        }
+    }
+}

@@ -1,0 +1,95 @@
+// The least of an HTTP/1.1 client: one GET to a numeric address, no TLS, a bounded answer. For `patchbay status`. Blocks,
+// five seconds at most for each read.
+import API
+import CLinux
+
+/// Asks an engine.
+struct HTTPClient {
+    /// What went wrong, in words.
+    struct Failure: Error, CustomStringConvertible {
+        let description: String
+        init(_ description: String) { self.description = description }
+    }
+
+    private static let longestAnswer = 64 << 20
+    private static let timeoutSeconds = 5
+
+    private let address: ListenAddress
+    private let authority: String
+    private let token: String?
+
+    /// - Parameter url: `http://ADDR:PORT`; names but `localhost` are not looked up.
+    init(_ url: String, tokenFile: String?) throws(UsageError) {
+        var authority = url.hasPrefix("http://") ? String(url.dropFirst("http://".count)) : url
+        while authority.hasSuffix("/") { authority.removeLast() }
+        let isNamed = ListenAddress(authority) ?? ListenAddress(authority + ":7435")
+        guard let address = isNamed else {
+            throw UsageError("--at is \"\(url)\"; expected an engine's address, as in http://127.0.0.1:7435.")
+        }
+        self.address = address
+        self.authority = address.description
+        token = try tokenFile.map { (path) throws(UsageError) in try Self.token(path) }
+    }
+
+    private static func token(_ path: String) throws(UsageError) -> String {
+        let descriptor = linux_open(path, O_RDONLY, 0)
+        guard descriptor >= 0 else { throw UsageError("\(path): can't be read: \(errorText(-descriptor)).") }
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: 256)
+        let count = read(descriptor, &bytes, bytes.count)
+        return String(decoding: bytes.prefix(max(0, count)).prefix { $0 > 0x20 }, as: UTF8.self)
+    }
+
+    /// The body of a 200.
+    func get(_ path: String) throws(Failure) -> [UInt8] {
+        let descriptor = linux_connect(address.octets, Int32(address.octets.count), address.port, Int64(Self.timeoutSeconds))
+        guard descriptor >= 0 else {
+            throw Failure(
+                "no engine answers at http://\(authority): \(errorText(-descriptor)); start one with \"patchbay run\", "
+                    + "or name it with --at URL")
+        }
+        defer { close(descriptor) }
+        var head = "GET \(path) HTTP/1.1\r\nHost: \(authority)\r\nConnection: close\r\n"
+        if let token { head += "Authorization: Bearer \(token)\r\n" }
+        try send(Array((head + "\r\n").utf8), descriptor)
+        return try Self.body(of: try receive(descriptor))
+    }
+
+    private func send(_ bytes: [UInt8], _ descriptor: Int32) throws(Failure) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let sent = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            guard sent > 0 else { throw Failure("http://\(authority) closed the connection: \(errorText(linux_errno()))") }
+            rest = rest.dropFirst(sent)
+        }
+    }
+
+    private func receive(_ descriptor: Int32) throws(Failure) -> [UInt8] {
+        var answer: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 64 << 10)
+        while answer.count < Self.longestAnswer {
+            let count = read(descriptor, &piece, piece.count)
+            if count < 0, linux_errno() == EINTR { continue }
+            guard count >= 0 else { throw Failure("http://\(authority) does not answer: \(errorText(linux_errno()))") }
+            if count == 0 { return answer }
+            answer += piece.prefix(count)
+        }
+        throw Failure("http://\(authority) answers more than \(Self.longestAnswer >> 20) MiB: is that a Patchbay engine?")
+    }
+
+    /// Checks the status line and cuts off the head. The engine answers these requests with a length, never in chunks.
+    static func body(of answer: [UInt8]) throws(Failure) -> [UInt8] {
+        guard let end = answer.firstRange(of: Array("\r\n\r\n".utf8)) else {
+            throw Failure("the answer is not HTTP: is that a Patchbay engine?")
+        }
+        let status = String(decoding: answer.prefix { $0 != UInt8(ascii: "\r") }, as: UTF8.self)
+        let body = Array(answer[end.upperBound...])
+        let words = status.split(separator: " ", maxSplits: 2)
+        guard words.count >= 2, words[0].hasPrefix("HTTP/1.") else { throw Failure("the answer is not HTTP: \(status)") }
+        if words[1] == "401" { throw Failure("the engine asks for a token: name its file with --token-file") }
+        guard words[1] == "200" else {
+            throw Failure("the engine answers \(words.dropFirst().joined(separator: " ")): \(String(decoding: body, as: UTF8.self))")
+        }
+        return body
+    }
+}

@@ -1,0 +1,16 @@
+// Every kind of node that this program can run, in the order in which documentation lists them.
+import Capture
+import Codecs
+import Engine
+import Graph
+import HLS
+import Recording
+import Routing
+
+enum Kinds {
+    static let all = [
+        NodeKind(PatternSource.self), NodeKind(FileSource.self), NodeKind(DecodeNode.self),
+        NodeKind(VideoEncodeNode.self), NodeKind(AudioEncodeNode.self), NodeKind(NullSink.self),
+    ]
+    static let catalogue = Catalogue(all.map(\.declaration))
+}

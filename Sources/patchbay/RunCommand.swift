@@ -1,0 +1,146 @@
+// `patchbay run`: the composition root. Puts an engine together from what the command line says, runs one graph, takes it
+// down again in the opposite order.
+import API
+import AV
+import CLinux
+import Engine
+import Files
+import Graph
+import Media
+
+enum RunCommand {
+    static let command = Command(
+        "run", ["GRAPH"], "Runs a graph from a file until Ctrl-C, or until its sinks have ended.",
+        [
+            Option("listen", "ADDR:PORT", "Where everything is served; 127.0.0.1:7435 by default. Port 0 takes a free one."),
+            Option("serve", "ADDR:PORT", "Serves /live and /health/live there too, for everybody; off by default."),
+            Option("data", "DIR", "Where HLS, recordings and state lie."),
+            Option("root", "NAME=DIR", isRepeatable: true, "An output folder beside the data folder."),
+            Option("media", "DIR", isRepeatable: true, "A folder whose files may be named over HTTP."),
+            Option("set", "NODE.SETTING=VALUE", isRepeatable: true, "Sets a setting of the graph."),
+            Option("for", "TIME", "Drains after this time, as in 15s or 2m."),
+            Option("drain", "TIME", "How long an end may take; 10s by default."),
+            Option("ring-group", "GROUP", "The group that may open rings, by name or number."),
+            Option("log-format", "text|json", "How messages are written; text by default."),
+            Option("log-level", "LEVEL", "From which level on: debug, info, warning, error; info by default."),
+            Option("quiet", "Says nothing at start and end unless something is wrong."),
+        ]
+    ) { (arguments) async throws(UsageError) in
+        let options = try RunOptions(arguments)
+        let file: GraphFile
+        do throws(GraphFileError) {
+            file = try GraphFile(path: options.graph, setting: options.assignments, Kinds.catalogue)
+        } catch {
+            writeToStandardError(error.description + "\n")
+            return .badDocument
+        }
+        do throws(StartError) { return try await run(file, options) } catch {
+            writeToStandardError("patchbay: \(error)\n")
+            return .failure
+        }
+    }
+
+    private static func run(_ file: GraphFile, _ options: RunOptions) async throws(StartError) -> ExitCode {
+        let stops = StopRequests()
+        let data = try starting { () throws(FolderError) in try DataFolder(options.dataFolder) }
+        let rings = try starting { () throws(FolderError) in
+            try RingFolder(dataFolder: data.path, group: options.ringGroup)
+        }
+        stops.removeAtSecondSignal(rings.path)
+        let sockets = try Sockets(options)
+        let run = try Run(options, dataFolder: data.path, ringFolder: rings.path)
+        let code = try await serve(file, run, sockets, options, stops, dataFolder: data.path)
+        run.close(within: options.drain)
+        rings.remove()
+        return code
+    }
+
+    private static func serve(
+        _ file: GraphFile, _ run: Run, _ sockets: consuming Sockets, _ options: RunOptions, _ stops: StopRequests,
+        dataFolder: String
+    ) async throws(StartError) -> ExitCode {
+        let servers = try Servers(sockets, run, options, dataFolder: dataFolder)
+        defer { servers.stop() }
+        let sampler = Task { await run.engine.sampleEverySecond() }
+        defer { sampler.cancel() }
+        do throws(GraphRefusal) { try await run.engine.apply(file.document) } catch {
+            writeToStandardError("patchbay: \(StartError(error, file: options.graph))\n")
+            _ = await run.engine.drain(within: options.drain)
+            if case .invalid = error { return .badDocument }
+            return .failure
+        }
+        if !options.isQuiet { await Greeting(run.engine, servers, options).write() }
+        let cause = await stops.first(of: run.engine, after: options.duration)
+        if !options.isQuiet { writeToStandardError(cause.sentence(options.drain)) }
+        return await end(run.engine, options)
+    }
+
+    private static func end(_ engine: Engine, _ options: RunOptions) async -> ExitCode {
+        let isComplete = await engine.drain(within: options.drain)
+        if case .failed(let node, let fault) = await engine.outcome {
+            writeToStandardError("patchbay: \(node) failed: \(fault.message)\n")
+            return .failure
+        }
+        guard isComplete else {
+            writeToStandardError(
+                "patchbay: not everything had ended after \(describe(options.drain)); what was open was closed as it "
+                    + "was. Allow more time with --drain.\n")
+            return .failure
+        }
+        return .success
+    }
+}
+
+/// Why a run didn't start, in words.
+struct StartError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+
+    init(_ refusal: GraphRefusal, file: String) {
+        description =
+            switch refusal {
+            case .invalid(let faults): GraphFileError.invalid(path: file, faults).description
+            case .notStarted(let node, let fault): "\(node) did not start: \(fault.message)"
+            case .patch, .stale, .draining: "the graph was not taken: the engine is ending."
+            }
+    }
+}
+
+/// Turns any error of the start into words.
+func starting<Result: ~Copyable, Failure: Error>(
+    _ body: () throws(Failure) -> Result
+) throws(StartError) -> Result {
+    do throws(Failure) { return try body() } catch { throw StartError("\(error)") }
+}
+
+/// A time as people write it.
+func describe(_ time: MediaTime) -> String { time.settingJSON.string ?? "\(time.seconds) s" }
+
+/// An engine and what it needs.
+struct Run: Sendable {
+    let engine: Engine
+    let services: EngineServices
+
+    init(_ options: RunOptions, dataFolder: String, ringFolder: String) throws(StartError) {
+        let clock = SystemClock()
+        let log = EngineLog(clock: clock, minimum: options.logLevel, format: options.logFormat)
+        let files = try starting { () throws(FileFault) in try FileService() }
+        services = EngineServices(
+            timeline: Timeline(clock: clock), files: files, log: log, dataFolder: dataFolder, ringFolder: ringFolder,
+            live: LiveDirectory(), ringGroup: options.ringGroup)
+        engine = Engine(kinds: Kinds.all, services: services)
+        // libav's own words are for those who look for them: what matters of them, nodes say themselves.
+        AVLog.route(from: .warning) { level, line in log.record(level < .warning ? .warning : .debug, line) }
+    }
+
+    /// Brings files to disk, ends the log.
+    func close(within limit: MediaTime) {
+        AVLog.route(to: nil)
+        let deadline = services.timeline.clock.monotonic + limit.nanoseconds
+        if !services.files.shutdown(deadline: deadline) {
+            services.log.record(.error, "a disk did not answer within \(describe(limit)): files may be incomplete")
+        }
+        services.log.close()
+    }
+}

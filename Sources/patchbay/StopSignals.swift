@@ -1,0 +1,53 @@
+// SIGINT and SIGTERM: received by `sigwait` on the main thread, so that no handler ever runs in the midst of something.
+// A command that drains says so with `handle`; for all others a signal ends the process as it always did.
+import CLinux
+import Synchronization
+
+/// The two signals that ask the program to end.
+enum StopSignals {
+    /// Called on the main thread, with how many signals have come so far.
+    typealias Handler = @Sendable (_ count: Int) -> Void
+
+    private static let handler = Mutex<Handler?>(nil)
+
+    /// Keeps the signals from ending the process by themselves, and ignores SIGPIPE: a client that closes its
+    /// connection, or a reader of our output that ends, is an error of a write and nothing else. Before other threads.
+    static func block() {
+        linux_ignore_signal(SIGPIPE)
+        var signals = set
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+    }
+
+    /// From here on the signals are given to `handler`.
+    static func handle(_ new: @escaping Handler) { handler.withLock { $0 = new } }
+
+    /// Waits for signals for as long as the process lives. The main thread.
+    static func receive() -> Never {
+        var signals = set
+        var count = 0
+        while true {
+            var number: Int32 = 0
+            guard sigwait(&signals, &number) == 0 else { continue }
+            count += 1
+            guard let handler = handler.withLock({ $0 }) else { end(by: number) }
+            handler(count)
+        }
+    }
+
+    /// Ends the process by the signal, so that a shell sees why.
+    private static func end(by number: Int32) -> Never {
+        linux_default_signal(number)
+        var signals = set
+        raise(number)
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+        _exit(128 + number)
+    }
+
+    private static var set: sigset_t {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGINT)
+        sigaddset(&signals, SIGTERM)
+        return signals
+    }
+}
