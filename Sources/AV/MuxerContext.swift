@@ -74,8 +74,11 @@ struct MuxerContext: ~Copyable {
     ) throws(AVFault) {
         var options: OpaquePointer?
         defer { av_dict_free(&options) }
-        let flags = "frag_custom+empty_moov+default_base_moof+frag_discont+negative_cts_offsets"
-        av_dict_set(&options, "movflags", isCMAF ? flags + "+cmaf" : flags, 0)
+        // Composition offsets from 0 up, which is why `cmaf` isn't set (it takes negative ones): where there is a
+        // negative one and no edit list, libavformat's own demuxer shows pictures later than sound by that much.
+        av_dict_set(&options, "movflags", "frag_custom+empty_moov+default_base_moof+frag_discont", 0)
+        // Structural brand of CMAF (ISO/IEC 23000-19 section 7.2), whose tracks may have either kind of offset.
+        if isCMAF { av_dict_set(&options, "brand", "cmfc", 0) }
         av_dict_set(&options, "use_editlist", "0", 0)
         av_dict_set(&options, "video_track_timescale", "\(timescale(tracks))", 0)
         try check(avformat_write_header(context, &options), operation)

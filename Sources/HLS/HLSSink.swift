@@ -7,8 +7,8 @@
 // carried out here, in order.
 import AV
 import CRingLayout
-import Files
 package import Engine
+import Files
 package import Graph
 import Media
 import Rings

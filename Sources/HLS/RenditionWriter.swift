@@ -57,7 +57,8 @@ final class RenditionWriter {
 
     /// A usual period, until the format says it.
     var track: SegmentTrack {
-        SegmentTrack(name: name, kind: kind, period: kind == .video ? .milliseconds(40) : MediaTime(nanoseconds: 21_333_333))
+        SegmentTrack(
+            name: name, kind: kind, period: kind == .video ? .milliseconds(40) : MediaTime(nanoseconds: 21_333_333))
     }
 
     // MARK: Packets in
@@ -102,7 +103,9 @@ final class RenditionWriter {
     }
 
     /// The init segment, where the packet that comes next needs another muxer; and what it holds.
-    func prepareMuxer() throws(AVFault) -> (bytes: SegmentBytes, format: CodedFormat, sequence: Int64, isDiscontinuity: Bool)? {
+    func prepareMuxer() throws(AVFault) -> (
+        bytes: SegmentBytes, format: CodedFormat, sequence: Int64, isDiscontinuity: Bool
+    )? {
         guard needsMuxer, let open, let tag = backlog.first?.tag, let coded = formats[tag] else { return nil }
         needsMuxer = false
         muxer = nil

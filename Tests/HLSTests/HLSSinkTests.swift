@@ -21,7 +21,8 @@ private final class Clip: Sendable {
         try ffmpeg(
             "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25", "-f", "lavfi", "-i",
             "aevalsrc=sin(2*PI*t*(300+40*t)):s=48000", "-t", "6", "-c:v", "libx264", "-preset", "veryfast", "-bf", "2",
-            "-g", "25", "-sc_threshold", "0", "-pix_fmt", "yuv420p", "-c:a", "aac", "-aac_pns", "0", "-ac", "2", scratch.file("clip.ts"))
+            "-g", "25", "-sc_threshold", "0", "-pix_fmt", "yuv420p", "-c:a", "aac", "-aac_pns", "0", "-ac", "2",
+            scratch.file("clip.ts"))
     }
 }
 
@@ -73,7 +74,8 @@ private func check(_ scratch: Scratch) -> [Finding] {
         for stream in 0...1 {
             let (a, b) = (before.filter { $0.stream == stream }, after.filter { $0.stream == stream })
             let missing = a.count - b.count
-            try #require(missing == 0 || (stream == 1 && missing == 1), "stream \(stream): \(a.count) in, \(b.count) out")
+            try #require(
+                missing == 0 || (stream == 1 && missing == 1), "stream \(stream): \(a.count) in, \(b.count) out")
             // A decoder that starts one packet later has heard less of what overlaps.
             let isEqual = a.dropFirst(missing).map(\.hash).dropFirst(2) == b.map(\.hash).dropFirst(2)
             #expect(isEqual, "stream \(stream) differs")
@@ -133,7 +135,8 @@ private func check(_ scratch: Scratch) -> [Finding] {
         let run = try GraphRun(kinds, dataFolder: scratch.path)
         try await run.start(graph(clip.path, pace: "realtime", loop: true))
         var checker = HLSChecker { name in
-            guard let file = run.services.live.file(at: "test/one/\(name)"), case .memory(let bytes) = file.content else {
+            guard let file = run.services.live.file(at: "test/one/\(name)"), case .memory(let bytes) = file.content
+            else {
                 return nil
             }
             return Array(bytes.buffer)

@@ -22,7 +22,9 @@ package final class Scratch: Sendable {
         ((try? FileManager.default.contentsOfDirectory(atPath: file(folder))) ?? []).sorted()
     }
 
-    package func bytes(_ name: String) -> [UInt8]? { FileManager.default.contents(atPath: file(name)).map { [UInt8]($0) } }
+    package func bytes(_ name: String) -> [UInt8]? {
+        FileManager.default.contents(atPath: file(name)).map { [UInt8]($0) }
+    }
 
     package func text(_ name: String) -> String { bytes(name).map { String(decoding: $0, as: UTF8.self) } ?? "" }
 
@@ -75,7 +77,8 @@ package func decodedFrames(_ path: String, options: [String] = []) throws -> [Ha
     let text = try run(
         "ffmpeg",
         ["-hide_banner", "-nostdin", "-v", "error"] + options + [
-            "-copyts", "-i", path, "-map", "0:v?", "-map", "0:a?", "-fps_mode", "passthrough", "-f", "framehash", "-hash",
+            "-copyts", "-i", path, "-map", "0:v?", "-map", "0:a?", "-fps_mode", "passthrough", "-enc_time_base", "-1",
+            "-f", "framehash", "-hash",
             "md5", "-",
         ])
     var bases: [Int: Double] = [:]
