@@ -21,7 +21,9 @@ enum PartFile {
         guard descriptor >= 0 else { return .failed(FileFault(.open, errno: -descriptor, path: path)) }
         defer { close(descriptor) }
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else { return .failed(FileFault(.open, errno: linux_errno(), path: path)) }
+        guard fstat(descriptor, &status) == 0 else {
+            return .failed(FileFault(.open, errno: linux_errno(), path: path))
+        }
         guard let end = endOfFragments(descriptor, size: Int64(status.st_size)) else {
             guard unlink(path) == 0 else { return .failed(FileFault(.remove, errno: linux_errno(), path: path)) }
             return .empty

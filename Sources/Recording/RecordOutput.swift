@@ -61,7 +61,8 @@ final class RecordOutput {
     private func recover(_ name: String) {
         let stem = name.dropLast(".mp4".count + PartFile.suffix.count)
         switch PartFile.repair("\(folder)/\(name)", to: "\(folder)/\(stem).recovered.mp4") {
-        case .repaired(let path): context.log(.warning, "\(path) was not closed by the run before; it plays up to its end")
+        case .repaired(let path):
+            context.log(.warning, "\(path) was not closed by the run before; it plays up to its end")
         case .empty: context.log(.warning, "\(folder)/\(name) held nothing that plays, and was removed")
         case .failed(let fault): context.log(.error, fault.message)
         }

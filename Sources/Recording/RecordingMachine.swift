@@ -209,7 +209,9 @@ struct RecordingMachine: Sendable {
 
     private func needsFile(_ i: Int, _ packet: RecordingPacket) -> Bool {
         guard hasFile, tracks[i].inFile == packet.format, !wantsFile else { return true }
-        guard let segment = settings.segment else { return false }
+        guard var segment = settings.segment else { return false }
+        // Sound that outlasts the picture a little stays in its file.
+        if !tracks[i].isVideo, tracks.contains(where: { $0.isVideo && $0.inFile != nil }) { segment += .seconds(2) }
         // Rounded timestamps of one instant differ by less than a millisecond.
         return packet.dts - fileStart >= segment - .milliseconds(1)
     }

@@ -84,7 +84,8 @@ private let folder = "recordings/test/one"
             after += frames.filter { $0.stream == 0 }.map(\.hash)
             #expect(frames.contains { $0.stream == 1 })
         }
-        #expect(before == after)
+        let isEqual = before == after
+        #expect(isEqual, "\(before.count) pictures in, \(after.count) out")
     }
 
     @Test func aKilledRunsFilePlays() async throws {

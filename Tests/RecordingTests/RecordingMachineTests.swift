@@ -20,7 +20,8 @@ private struct Driver {
     mutating func video(_ range: Range<Int64>, gop: Int64 = 1000, format: UInt32 = 0) {
         for time in stride(from: range.lowerBound, to: range.upperBound, by: 40) {
             machine.feed(
-                RecordingPacket(dts: ms(time), isKey: time % gop == 0, format: format), track: 0, now: ms(time), &actions)
+                RecordingPacket(dts: ms(time), isKey: time % gop == 0, format: format), track: 0, now: ms(time),
+                &actions)
         }
     }
 
@@ -82,9 +83,10 @@ private struct Driver {
             driver.audio(time..<time + 40)
         }
         driver.machine.finish(&driver.actions)
-        #expect(driver.files == [
-            .beginFile(start: .zero, tracks: [0, 1]), .beginFile(start: ms(1000), tracks: [0, 1]),
-        ])
+        #expect(
+            driver.files == [
+                .beginFile(start: .zero, tracks: [0, 1]), .beginFile(start: ms(1000), tracks: [0, 1]),
+            ])
         #expect(driver.writes(0) == 50)
     }
 
