@@ -29,6 +29,8 @@ package struct FileFault: Error, Equatable, Sendable, CustomStringConvertible {
         "\(path): \(phrase): \(Self.cause(errno)): \(remedy)"
     }
     package var description: String { message }
+    /// Whether room is all that is missing: later it may work.
+    package var isFullDisk: Bool { errno == ENOSPC || errno == EDQUOT }
 
     private var phrase: String {
         switch operation {

@@ -182,8 +182,3 @@ package actor HLSSink: DataNode {
         self.output = nil
     }
 }
-
-extension FileFault {
-    /// Whether room is all that is missing (ENOSPC 28, EDQUOT 122).
-    var isFullDisk: Bool { errno == 28 || errno == 122 }
-}

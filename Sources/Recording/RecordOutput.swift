@@ -47,7 +47,9 @@ final class RecordOutput {
     /// Makes the folder, and repairs what a killed run left in it.
     func prepare() throws(NodeFault) {
         do throws(FileFault) { try OutputRoots.checkWritable(folder) } catch {
-            throw NodeFault(error.errno == ENOSPC || error.errno == EDQUOT ? .noSpace : .denied, error.message)
+            // With a full disk the recorder waits for room, and nobody else has to wait for the recorder.
+            guard error.isFullDisk else { throw NodeFault(.denied, error.message) }
+            complain("\(error.message); a recording begins when there is room")
         }
         // A node before this one may still be closing its file.
         _ = context.services.files.drain(deadline: context.now + 5_000_000_000)

@@ -153,6 +153,31 @@ private func check(_ scratch: Scratch) -> [Finding] {
         #expect(run.services.live.file(at: "test/one/index.m3u8") == nil)
     }
 
+    @Test func aDiskThatFailsCostsNobodyAnything() async throws {
+        let clip = try Clip.shared.get()
+        let scratch = try Scratch()
+        let run = try GraphRun(kinds, dataFolder: scratch.path)
+        try await run.start(graph(clip.path, pace: "realtime", loop: true))
+        let folder = scratch.file("live/test/one")
+        let playlist = {
+            guard let file = run.services.live.file(at: "test/one/video.m3u8"), case .memory(let bytes) = file.content
+            else { return "" }
+            return String(decoding: bytes.buffer, as: UTF8.self)
+        }
+        let listed = { playlist().components(separatedBy: "#EXTINF").count - 1 }
+        #expect(await eventually { listed() >= 1 })
+        // Nothing can be written where a file stands in place of the folder; this holds for root as well.
+        try FileManager.default.moveItem(atPath: folder, toPath: folder + ".away")
+        #expect(FileManager.default.createFile(atPath: folder, contents: nil))
+        #expect(await eventually { listed() >= 3 })
+        try FileManager.default.removeItem(atPath: folder)
+        #expect(await eventually { scratch.names(in: "live/test/one").contains { $0.hasSuffix(".m4s") } })
+        let name = try #require(playlist().split(separator: "\n").last { $0.hasSuffix(".m4s") })
+        #expect(run.services.live.file(at: "test/one/\(name)") != nil)
+        #expect(await run.drain())
+        #expect(scratch.text("live/test/one/video.m3u8").hasSuffix("#EXT-X-ENDLIST\n"))
+    }
+
     @Test func aTrackThatIsAbsentIsNotOffered() async throws {
         let scratch = try Scratch()
         try ffmpeg(
