@@ -28,10 +28,23 @@ package final class Scratch: Sendable {
 
     package func text(_ name: String) -> String { bytes(name).map { String(decoding: $0, as: UTF8.self) } ?? "" }
 
+    /// Copies a folder while somebody writes in it: playlists before what they list. A file that is renamed or removed
+    /// meanwhile is left out, as a kill at another instant would have it.
     package func copy(_ folder: String, to target: Scratch) throws {
-        try FileManager.default.createDirectory(
-            atPath: (target.file(folder) as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
-        try FileManager.default.copyItem(atPath: file(folder), toPath: target.file(folder))
+        let files = FileManager.default.enumerator(atPath: file(folder))?.compactMap { $0 as? String } ?? []
+        for name in files.sorted(by: { $0.hasSuffix(".m3u8") && !$1.hasSuffix(".m3u8") }) {
+            let path = "\(folder)/\(name)"
+            var isFolder: ObjCBool = false
+            guard FileManager.default.fileExists(atPath: file(path), isDirectory: &isFolder) else { continue }
+            if isFolder.boolValue {
+                try FileManager.default.createDirectory(atPath: target.file(path), withIntermediateDirectories: true)
+                continue
+            }
+            guard let bytes = bytes(path) else { continue }
+            let parent = (target.file(path) as NSString).deletingLastPathComponent
+            try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
+            try Data(bytes).write(to: URL(fileURLWithPath: target.file(path)))
+        }
     }
 }
 
