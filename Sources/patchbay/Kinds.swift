@@ -9,8 +9,9 @@ import Routing
 
 enum Kinds {
     static let all = [
-        NodeKind(PatternSource.self), NodeKind(FileSource.self), NodeKind(DecodeNode.self),
-        NodeKind(VideoEncodeNode.self), NodeKind(AudioEncodeNode.self), NodeKind(NullSink.self),
+        NodeKind(PatternSource.self), NodeKind(FileSource.self), NodeKind(SRTSource.self), NodeKind(DecodeNode.self),
+        NodeKind(VideoEncodeNode.self), NodeKind(AudioEncodeNode.self), NodeKind(HLSSink.self),
+        NodeKind(RecordSink.self), NodeKind(NullSink.self),
     ]
     static let catalogue = Catalogue(all.map(\.declaration))
 }

@@ -3,5 +3,5 @@
 import CLinux
 
 StopSignals.block()
-Task { exit(await Program.run(Array(CommandLine.arguments.dropFirst()))) }
+Task.detached { exit(await Program.run(Array(CommandLine.arguments.dropFirst()))) }
 StopSignals.receive()
