@@ -26,7 +26,7 @@ package enum ListenError: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 /// A descriptor, closed when it is dropped.
-private struct Descriptor: ~Copyable {
+struct Descriptor: ~Copyable {
     let number: Int32
 
     deinit { close(number) }
