@@ -68,8 +68,8 @@ package actor VideoEncodeNode: DataNode {
             ]
         })
 
-    /// Pictures that an encoder may hold: those that it looks ahead at without copying, and those at work.
-    private static let leases = 6
+    /// Pictures that an encoder may hold. x264 and x265 copy what they are given; others keep it while they work.
+    private static func leases(of encoder: String) -> Int { ["libx264", "libx265"].contains(encoder) ? 2 : 6 }
 
     package nonisolated let context: NodeContext
     package nonisolated var unownedExecutor: UnownedSerialExecutor { context.executor }
@@ -89,7 +89,7 @@ package actor VideoEncodeNode: DataNode {
         self.context = context
         inlet = context.inlet("video")
         outlet = context.outlet("video")
-        inlet?.declare(leases: Self.leases)
+        inlet?.declare(leases: Self.leases(of: settings.encoder.encoder))
     }
 
     package func prepare() throws(NodeFault) {}

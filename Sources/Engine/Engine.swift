@@ -183,8 +183,11 @@ package actor Engine {
     private func makeRunner(_ resolved: ResolvedNode, _ lane: Lane, _ ports: [String: OutletPort]) -> NodeRunner {
         let context = NodeContext(
             id: resolved.id, lane: lane, services: services, tracks: resolved.tracks, program: resolved.program,
-            isUnpaced: resolved.isUnpaced, inlets: resolved.inlets.map { Inlet($0.address, node: resolved.id, lane: lane) },
-            outlets: resolved.outlets.compactMap { ports[$0.name] }.map { Outlet($0, lane: lane, services: services) })
+            isUnpaced: resolved.isUnpaced,
+            inlets: resolved.inlets.map { Inlet($0.address, node: resolved.id, lane: lane) },
+            outlets: resolved.outlets.compactMap { ports[$0.name] }.map {
+                Outlet($0, lane: lane, services: services, isUnpaced: resolved.isUnpaced)
+            })
         guard let kind = kinds[resolved.kind.name] else {
             preconditionFailure("\(resolved.kind.name) was validated but is not in the catalogue")
         }

@@ -32,6 +32,7 @@ package final class Outlet: @unchecked Sendable {
     private let path: String
     private let group: UInt32?
     private let stage: UInt64
+    private let isUnpaced: Bool
     private var frames: FrameRingWriter?
     private var packets: PacketRingWriter?
     private var generation: UInt32
@@ -41,7 +42,8 @@ package final class Outlet: @unchecked Sendable {
     package private(set) var format: StreamFormat?
     package private(set) var pictureStore: RingPictureStore?
 
-    init(_ port: OutletPort, lane: Lane, services: EngineServices) {
+    init(_ port: OutletPort, lane: Lane, services: EngineServices, isUnpaced: Bool) {
+        self.isUnpaced = isUnpaced
         self.port = port
         self.lane = lane
         clock = services.timeline.clock
@@ -107,7 +109,7 @@ package final class Outlet: @unchecked Sendable {
     }
 
     private func ringSpec(_ format: StreamFormat) -> RingSpec {
-        var spec = RingDepth.spec(for: format, hold: port.hold, holds: holds, leasesRoom: port.leasesRoom)
+        var spec = RingDepth.spec(for: format, hold: port.hold, holds: holds, leasesRoom: port.leasesRoom, isUnpaced: isUnpaced)
         spec.generation = generation + 1
         spec.firstSequence = nextSequence
         return spec

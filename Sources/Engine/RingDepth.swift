@@ -1,4 +1,6 @@
-// How deep rings are, and how large: raw video 4 frames, raw audio 1 s, coded two GOPs and at least 2 s, at most 32 MiB.
+// How deep rings are, and how large. Live edges: raw video 4 frames, raw audio 1 s, coded two GOPs and at least 2 s, at
+// most 32 MiB. An unpaced node's readers all make it wait, so a window longer than what keeps both sides busy would
+// only cost memory: raw video 2 frames, raw audio 200 ms, coded 1 s.
 import CRingLayout
 import Media
 import Rings
@@ -10,6 +12,10 @@ enum RingDepth {
     static let audio = MediaTime.seconds(1)
     /// Length of a coded edge: two GOPs of the usual length.
     static let coded = MediaTime.seconds(4)
+    /// The same where the writer waits for its readers.
+    static let unpacedVideo: UInt32 = 2
+    static let unpacedAudio = MediaTime.milliseconds(200)
+    static let unpacedCoded = MediaTime.seconds(1)
     static let codedBytesAtMost: UInt64 = 32 << 20
     /// Side data of a video buffer: captions, AFD, HDR.
     static let sideData: UInt32 = 4096
@@ -17,39 +23,56 @@ enum RingDepth {
     /// - Parameters:
     ///   - hold: the window that the document asks for instead of the above.
     ///   - holds: buffers that the writer keeps after publishing.
-    static func spec(for format: StreamFormat, hold: MediaTime?, holds: UInt32, leasesRoom: UInt32) -> RingSpec {
+    ///   - isUnpaced: whether the writer waits for its readers.
+    static func spec(
+        for format: StreamFormat, hold: MediaTime?, holds: UInt32, leasesRoom: UInt32, isUnpaced: Bool = false
+    ) -> RingSpec {
         switch format {
         case .rawVideo(let video):
-            let depth = hold.map { grains(in: $0, period: video.picture.rate?.period ?? .milliseconds(20)) } ?? Self.video
+            let depth =
+                hold.map { grains(in: $0, period: video.picture.rate?.period ?? .milliseconds(20)) }
+                ?? (isUnpaced ? unpacedVideo : Self.video)
             return .frame(
                 bufferSize: UInt64(video.planes.size), depth: max(depth, 2), writerHolds: holds,
                 leasesRoom: leasesRoom, sideDataCapacity: sideData, format: format.layout)
         case .rawAudio(let audio):
             let block = MediaTime(ticks: Int64(audio.blockSamples), timeBase: audio.timeBase)
             return .frame(
-                bufferSize: UInt64(audio.bufferSize), depth: max(grains(in: hold ?? Self.audio, period: block), 4),
+                bufferSize: UInt64(audio.bufferSize),
+                depth: max(grains(in: hold ?? (isUnpaced ? unpacedAudio : Self.audio), period: block), 4),
                 writerHolds: holds, leasesRoom: leasesRoom, sideDataCapacity: 0, format: format.layout)
         case .codedVideo(let coded):
             let period = coded.picture?.rate?.period ?? .milliseconds(16)
-            return packets(format, coded.bitRate, fallback: 16_000_000, period: period, hold: hold)
+            let length = codedLength(hold, isUnpaced)
+            return packets(format, coded.bitRate, fallback: 16_000_000, period: period, length: length)
         case .codedAudio(let coded):
             let samples = coded.frameSamples > 0 ? coded.frameSamples : 960
             let period = MediaTime(ticks: Int64(samples), timeBase: coded.audio?.timeBase ?? Rational(1, 48000))
-            return packets(format, coded.bitRate, fallback: 1_000_000, period: period, hold: hold)
-        case .data: return packets(format, 0, fallback: 500_000, period: .milliseconds(40), hold: hold)
-        case .transport: return packets(format, 0, fallback: 32_000_000, period: .milliseconds(1), hold: hold)
+            let length = codedLength(hold, isUnpaced)
+            return packets(format, coded.bitRate, fallback: 1_000_000, period: period, length: length)
+        case .data:
+            let length = codedLength(hold, isUnpaced)
+            return packets(format, 0, fallback: 500_000, period: .milliseconds(40), length: length)
+        case .transport:
+            let length = codedLength(hold, isUnpaced)
+            return packets(format, 0, fallback: 32_000_000, period: .milliseconds(1), length: length)
         }
     }
 
+    private static func codedLength(_ hold: MediaTime?, _ isUnpaced: Bool) -> MediaTime {
+        if let hold { return max(hold, .seconds(2)) }
+        return isUnpaced ? unpacedCoded : coded
+    }
+
     private static func packets(
-        _ format: StreamFormat, _ bitRate: Int64, fallback: Int64, period: MediaTime, hold: MediaTime?
+        _ format: StreamFormat, _ bitRate: Int64, fallback: Int64, period: MediaTime, length: MediaTime
     ) -> RingSpec {
-        let length = max(hold ?? coded, .seconds(2))
         // Half as much again as the nominal rate: rate control overshoots, key frames come in a lump.
         let rate = UInt64(bitRate > 0 ? bitRate : fallback)
         let bytes = rate / 8 * UInt64(length.nanoseconds / 1_000_000) / 1000 * 3 / 2
         let capacity = min(max(bytes, 256 << 10), codedBytesAtMost)
-        return RingSpec(shape: .packet(capacity: capacity), depth: grains(in: length, period: period) * 2, format: format.layout)
+        return RingSpec(
+            shape: .packet(capacity: capacity), depth: grains(in: length, period: period) * 2, format: format.layout)
     }
 
     private static func grains(in length: MediaTime, period: MediaTime) -> UInt32 {
