@@ -138,9 +138,9 @@ package struct VideoDecoder: ~Copyable {
         let threads = context.pointee.active_thread_type & FF_THREAD_FRAME != 0 ? Int(context.pointee.thread_count) : 1
         let properties = avcodec_descriptor_get(context.pointee.codec_id)?.pointee.props ?? 0
         if properties & AV_CODEC_PROP_INTRA_ONLY != 0 { return threads + 2 }
-        let references = min(max(Int(context.pointee.refs), 4), 16)
+        let references = min(max(Int(context.pointee.refs), 3), 16)
         let reordered = max(Int(context.pointee.has_b_frames), coded.reorderFrames)
-        return references + reordered + threads + 2
+        return references + reordered + threads + 1
     }
 }
 

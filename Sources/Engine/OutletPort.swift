@@ -101,8 +101,8 @@ package final class OutletPort: @unchecked Sendable {
         return expected == 0 || mapping.losslessReaderCount >= expected
     }
 
-    /// Leases (+ 1 for each reader) that a new ring must have room for: those of the wired readers, and one tap.
-    var leasesRoom: UInt32 { UInt32(max(0, leases.load(ordering: .relaxed)) + 3) }
+    /// Leases (+ 1 for each reader) that a new ring must have room for: those of the wired readers.
+    var leasesRoom: UInt32 { UInt32(max(0, leases.load(ordering: .relaxed))) }
 
     /// True once after a reader found no room: the writer renews the ring.
     func takeRenewal() -> Bool {

@@ -16,6 +16,8 @@ enum RingDepth {
     static let unpacedVideo: UInt32 = 2
     static let unpacedAudio = MediaTime.milliseconds(200)
     static let unpacedCoded = MediaTime.seconds(1)
+    /// Leases (+ 1) kept free on live edges for a reader from outside, with the default of two.
+    static let tapRoom: UInt32 = 3
     static let codedBytesAtMost: UInt64 = 32 << 20
     /// Side data of a video buffer: captions, AFD, HDR.
     static let sideData: UInt32 = 4096
@@ -27,6 +29,7 @@ enum RingDepth {
     static func spec(
         for format: StreamFormat, hold: MediaTime?, holds: UInt32, leasesRoom: UInt32, isUnpaced: Bool = false
     ) -> RingSpec {
+        let leasesRoom = leasesRoom + (isUnpaced ? 0 : tapRoom)
         switch format {
         case .rawVideo(let video):
             let depth =
