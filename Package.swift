@@ -79,6 +79,10 @@ let package = Package(
             swiftSettings: strict),
         // An engine over a scratch folder, and the ffmpeg command, for tests of nodes.
         .target(name: "GraphHarness", dependencies: ["Engine"], path: "Tests/Support/GraphHarness", swiftSettings: strict),
+        .testTarget(
+            name: "PatchbayTests",
+            dependencies: ["patchbay", "API", "Capture", "Engine", "Graph", "GraphHarness", "Media", "Routing", "CLinux"],
+            swiftSettings: strict),
         // Tests.
         .testTarget(name: "AVTests", dependencies: ["AV", "CFFmpeg", "Media"], swiftSettings: strict),
         .testTarget(name: "GraphTests", dependencies: ["Graph", "Media"], swiftSettings: strict),

@@ -15,10 +15,12 @@ package struct EngineServices: Sendable {
     /// What HTTP serves under `/live`.
     package let live: LiveDirectory
     package let ringGroup: UInt32?
+    /// What rings may take together.
+    package let ringBudget: RingBudget
 
     package init(
         timeline: Timeline, files: FileService, log: EngineLog, dataFolder: String, ringFolder: String,
-        live: LiveDirectory, ringGroup: UInt32? = nil
+        live: LiveDirectory, ringGroup: UInt32? = nil, ringBudget: RingBudget = RingBudget()
     ) {
         self.timeline = timeline
         self.files = files
@@ -27,6 +29,7 @@ package struct EngineServices: Sendable {
         self.ringFolder = ringFolder
         self.live = live
         self.ringGroup = ringGroup
+        self.ringBudget = ringBudget
     }
 }
 

@@ -31,6 +31,7 @@ package final class Outlet: @unchecked Sendable {
     private let clock: any EngineClock
     private let path: String
     private let group: UInt32?
+    private let budget: RingBudget
     private let stage: UInt64
     private let isUnpaced: Bool
     private var frames: FrameRingWriter?
@@ -49,6 +50,7 @@ package final class Outlet: @unchecked Sendable {
         clock = services.timeline.clock
         path = services.ringFolder + "/" + port.label.replacing("/", with: "~")
         group = services.ringGroup
+        budget = services.ringBudget
         stage = stageHash(port.node)
         generation = port.generation
         if let old = port.mapping {
@@ -76,6 +78,9 @@ package final class Outlet: @unchecked Sendable {
     private func renew(_ format: StreamFormat) throws(NodeFault) {
         nextSequence = frames?.nextSequence ?? packets?.nextSequence ?? nextSequence
         let spec = ringSpec(format)
+        // A ring past all bounds has no size; making it says so.
+        let size = spec.fileSize ?? 0
+        guard let reservation = budget.reserve(size) else { throw overBudget(size) }
         let mapping: RingMapping
         do throws(RingError) {
             if format.type.isRaw {
@@ -95,7 +100,8 @@ package final class Outlet: @unchecked Sendable {
         if case .rawVideo(let video) = format, let pool = frames?.pool {
             pictureStore = RingPictureStore(pool, video)
         }
-        port.install(mapping, format, generation: generation)
+        port.install(
+            OutletPort.Ring(mapping: mapping, format: format, generation: generation, reservation: reservation))
     }
 
     private func makePacketRing(_ spec: RingSpec, _ extradata: [UInt8]) throws(RingError) -> PacketRingWriter {
@@ -113,6 +119,13 @@ package final class Outlet: @unchecked Sendable {
         spec.generation = generation + 1
         spec.firstSequence = nextSequence
         return spec
+    }
+
+    private func overBudget(_ bytes: UInt64) -> NodeFault {
+        NodeFault(
+            .noSpace,
+            "the ring \(port.label) needs \(bytes >> 20) MiB; other rings take \(budget.reserved >> 20) of the "
+                + "\((budget.limit ?? 0) >> 20) MiB that --ring-memory allows: raise it, shorten \"hold\", or remove nodes")
     }
 
     private func ringFault(_ error: RingError, _ spec: RingSpec) -> NodeFault {

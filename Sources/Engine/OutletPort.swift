@@ -22,6 +22,7 @@ package final class OutletPort: @unchecked Sendable {
         let mapping: RingMapping
         let format: StreamFormat
         let generation: UInt32
+        let reservation: RingReservation
     }
 
     package let node: String
@@ -66,9 +67,9 @@ package final class OutletPort: @unchecked Sendable {
     // MARK: The writer's side
 
     /// A new generation has taken the name.
-    func install(_ mapping: RingMapping, _ format: StreamFormat, generation: UInt32) {
-        ring.withLock { $0 = Ring(mapping: mapping, format: format, generation: generation) }
-        generationWord.store(generation, ordering: .sequentiallyConsistent)
+    func install(_ new: Ring) {
+        ring.withLock { $0 = new }
+        generationWord.store(new.generation, ordering: .sequentiallyConsistent)
         set(.waiting)
     }
 

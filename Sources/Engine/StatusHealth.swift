@@ -43,7 +43,10 @@ extension Engine {
 
     private var ringReport: JSON {
         let count = nodes.values.reduce(0) { sum, node in sum + node.ports.values.count { $0.mapping != nil } }
-        return ["folder": .string(services.ringFolder), "rings": .count(count), "bytes": .count(ringBytes)]
+        return [
+            "folder": .string(services.ringFolder), "rings": .count(count), "bytes": .count(ringBytes),
+            "limitBytes": services.ringBudget.limit.map(JSON.count) ?? .null,
+        ]
     }
 }
 

@@ -19,6 +19,9 @@ extension Engine {
         services.files.write(to: &text)
         text.single(
             "patchbay_ring_memory_bytes", .gauge, "Shared memory in rings that have a name.", ringBytes)
+        if let limit = services.ringBudget.limit {
+            text.single("patchbay_ring_memory_limit_bytes", .gauge, "What --ring-memory allows.", limit)
+        }
         text.single(
             "patchbay_log_lost_records_total", .counter, "Log records lost because the queue was full.",
             services.log.lost.load(ordering: .relaxed))

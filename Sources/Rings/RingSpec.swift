@@ -47,6 +47,9 @@ public struct RingSpec {
         return spec
     }
 
+    /// Bytes of shared memory that the ring takes; nil where the numbers leave the bounds of the layout.
+    public var fileSize: UInt64? { identity?.file_size }
+
     /// The areas of the file. Nil where the numbers leave the bounds of the layout.
     var identity: pbr_identity? {
         guard depth >= 1, depth <= UInt32(PBR_MAX_SLOTS) else { return nil }

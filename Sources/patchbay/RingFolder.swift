@@ -33,12 +33,9 @@ struct RingFolder: ~Copyable {
         return String(repeating: "0", count: 16 - digits.count) + digits
     }
 
-    /// Removes the folder with all that is in it.
-    consuming func remove() {
-        Self.remove(path)
-    }
+    deinit { Self.remove(path) }
 
-    /// As `remove`, for a process that ends at once: by the path alone.
+    /// Removes a folder with all that is in it.
     static func remove(_ path: String) {
         empty(path)
         unlink(path + "/engine.lock")

@@ -20,6 +20,7 @@ enum RunCommand {
             Option("set", "NODE.SETTING=VALUE", isRepeatable: true, "Sets a setting of the graph."),
             Option("for", "TIME", "Drains after this time, as in 15s or 2m."),
             Option("drain", "TIME", "How long an end may take; 10s by default."),
+            Option("ring-memory", "BYTES", "What all rings may take together, as in 512M; by default what /dev/shm has."),
             Option("ring-group", "GROUP", "The group that may open rings, by name or number."),
             Option("log-format", "text|json", "How messages are written; text by default."),
             Option("log-level", "LEVEL", "From which level on: debug, info, warning, error; info by default."),
@@ -51,7 +52,6 @@ enum RunCommand {
         let run = try Run(options, dataFolder: data.path, ringFolder: rings.path)
         let code = try await serve(file, run, sockets, options, stops, dataFolder: data.path)
         run.close(within: options.drain)
-        rings.remove()
         return code
     }
 
@@ -128,7 +128,8 @@ struct Run: Sendable {
         let files = try starting { () throws(FileFault) in try FileService() }
         services = EngineServices(
             timeline: Timeline(clock: clock), files: files, log: log, dataFolder: dataFolder, ringFolder: ringFolder,
-            live: LiveDirectory(), ringGroup: options.ringGroup)
+            live: LiveDirectory(), ringGroup: options.ringGroup,
+            ringBudget: RingBudget(limit: options.ringMemory))
         engine = Engine(kinds: Kinds.all, services: services)
         // libav's own words are for those who look for them: what matters of them, nodes say themselves.
         AVLog.route(from: .warning) { level, line in log.record(level < .warning ? .warning : .debug, line) }

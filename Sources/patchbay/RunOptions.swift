@@ -19,6 +19,8 @@ struct RunOptions: Sendable {
     let duration: MediaTime?
     let drain: MediaTime
     let ringGroup: UInt32?
+    /// Bytes that all rings may take together, nil for what `/dev/shm` has.
+    let ringMemory: UInt64?
     let logFormat: LogFormat
     let logLevel: LogLevel
     let isQuiet: Bool
@@ -37,6 +39,7 @@ struct RunOptions: Sendable {
         duration = try Self.time(arguments, "for")
         drain = try Self.time(arguments, "drain") ?? .seconds(10)
         ringGroup = try Self.group(arguments.text("ring-group"))
+        ringMemory = try arguments.text("ring-memory").map { (text) throws(UsageError) in try Self.bytes(text) }
         logFormat = try Self.choice(arguments, "log-format", LogFormat.allCases, \.rawValue) ?? .text
         logLevel = try Self.choice(arguments, "log-level", LogLevel.allCases, \.name) ?? .info
         isQuiet = arguments.has("quiet")
@@ -79,6 +82,17 @@ struct RunOptions: Sendable {
             roots.append((halves[0], halves[1]))
         }
         return roots
+    }
+
+    /// `512M`: powers of 1024, as memory is counted.
+    static func bytes(_ text: String) throws(UsageError) -> UInt64 {
+        let units: [Character: UInt64] = ["k": 10, "m": 20, "g": 30]
+        let shift = text.last.flatMap { units[Character($0.lowercased())] }
+        let digits = shift == nil ? text[...] : text.dropLast()
+        guard let number = UInt64(digits), number > 0, number < 1 << 33 else {
+            throw UsageError("--ring-memory is \"\(text)\"; expected bytes, as in 512M or 2G.")
+        }
+        return number << (shift ?? 0)
     }
 
     private static func group(_ text: String?) throws(UsageError) -> UInt32? {

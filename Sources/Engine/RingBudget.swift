@@ -1,0 +1,36 @@
+// How much shared memory rings may take together: `--ring-memory`. A ring is paid for before it is made, and given back
+// when nobody of this engine keeps it as an outlet's ring any more. Any thread.
+import Synchronization
+
+/// The bytes that an engine's rings may take.
+package final class RingBudget: Sendable {
+    /// Bytes, nil for whatever `/dev/shm` has.
+    package let limit: UInt64?
+    private let used = Atomic<UInt64>(0)
+
+    package init(limit: UInt64? = nil) { self.limit = limit }
+
+    /// Bytes of rings that are paid for.
+    package var reserved: UInt64 { used.load(ordering: .relaxed) }
+
+    /// Pays for a ring, nil where it doesn't fit beside the others.
+    func reserve(_ bytes: UInt64) -> RingReservation? {
+        let sum = used.wrappingAdd(bytes, ordering: .relaxed).newValue
+        guard sum <= limit ?? .max else {
+            giveBack(bytes)
+            return nil
+        }
+        return RingReservation(budget: self, bytes: bytes)
+    }
+
+    fileprivate func giveBack(_ bytes: UInt64) { used.wrappingSubtract(bytes, ordering: .relaxed) }
+}
+
+/// Memory that is paid for; given back with the last reference.
+final class RingReservation: Sendable {
+    private let budget: RingBudget
+    private let bytes: UInt64
+
+    fileprivate init(budget: RingBudget, bytes: UInt64) { (self.budget, self.bytes) = (budget, bytes) }
+    deinit { budget.giveBack(bytes) }
+}
