@@ -1,4 +1,7 @@
 // The command line's table: what is taken, what is refused and how, what the help derives.
+import API
+import Engine
+import Media
 import Testing
 
 @testable import patchbay

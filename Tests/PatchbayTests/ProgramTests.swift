@@ -150,7 +150,7 @@ private final class Child {
             let lines = child.messages.split(separator: "\n")
             #expect(lines.count == 4)
             for (line, place) in zip(
-                lines, ["3:62: /nodes/a/settings/size: ", "3:79: /nodes/a/settings/colour: ", "4:20: /nodes/b/kind: ", "5:"])
+                lines, ["3:60: /nodes/a/settings/size: ", "3:77: /nodes/a/settings/colour: ", "4:20: /nodes/b/kind: ", "5:"])
             {
                 #expect(line.hasPrefix("\(path):\(place)"), "\(line)")
             }
