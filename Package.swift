@@ -59,7 +59,7 @@ let package = Package(
         // Floor 6: the program.
         .executableTarget(
             name: "patchbay",
-            dependencies: ["API", "Capture", "Codecs", "Routing", "HLS", "Recording", "Engine", "CLinux"],
+            dependencies: ["API", "Capture", "Codecs", "Routing", "HLS", "Recording", "Engine", "Files", "CLinux"],
             swiftSettings: strict),
 
         // Tests mirror Sources.
@@ -81,7 +81,9 @@ let package = Package(
         .target(name: "GraphHarness", dependencies: ["Engine"], path: "Tests/Support/GraphHarness", swiftSettings: strict),
         .testTarget(
             name: "PatchbayTests",
-            dependencies: ["patchbay", "API", "Capture", "Engine", "Graph", "GraphHarness", "Media", "Routing", "CLinux"],
+            dependencies: [
+                "patchbay", "API", "Capture", "Engine", "Files", "Graph", "GraphHarness", "Media", "Routing", "CLinux",
+            ],
             swiftSettings: strict),
         // Tests.
         .testTarget(name: "AVTests", dependencies: ["AV", "CFFmpeg", "Media"], swiftSettings: strict),

@@ -15,12 +15,15 @@ package struct EngineServices: Sendable {
     /// What HTTP serves under `/live`.
     package let live: LiveDirectory
     package let ringGroup: UInt32?
+    /// Where documents may have files written, by name; `recordings` (in the data folder, unless given otherwise) is always one.
+    package let outputRoots: OutputRoots
     /// What rings may take together.
     package let ringBudget: RingBudget
 
     package init(
         timeline: Timeline, files: FileService, log: EngineLog, dataFolder: String, ringFolder: String,
-        live: LiveDirectory, ringGroup: UInt32? = nil, ringBudget: RingBudget = RingBudget()
+        live: LiveDirectory, outputRoots: [OutputRoot] = [], ringGroup: UInt32? = nil,
+        ringBudget: RingBudget = RingBudget()
     ) {
         self.timeline = timeline
         self.files = files
@@ -30,6 +33,10 @@ package struct EngineServices: Sendable {
         self.live = live
         self.ringGroup = ringGroup
         self.ringBudget = ringBudget
+        let recordings = OutputRoot(name: OutputRoots.recordings, folder: dataFolder + "/recordings")
+        // One who gives that name another folder means it.
+        let isGiven = outputRoots.contains { $0.name == recordings.name }
+        self.outputRoots = OutputRoots(isGiven ? outputRoots : [recordings] + outputRoots)
     }
 }
 

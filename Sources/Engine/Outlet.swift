@@ -108,14 +108,16 @@ package final class Outlet: @unchecked Sendable {
         let made: Result<PacketRingWriterBox, RingError> = extradata.withUnsafeBytes { bytes in
             do throws(RingError) {
                 return .success(
-                    PacketRingWriterBox(try PacketRingWriter(creating: path, spec: spec, extradata: bytes, group: group)))
+                    PacketRingWriterBox(
+                        try PacketRingWriter(creating: path, spec: spec, extradata: bytes, group: group)))
             } catch { return .failure(error) }
         }
         return try made.get().take()
     }
 
     private func ringSpec(_ format: StreamFormat) -> RingSpec {
-        var spec = RingDepth.spec(for: format, hold: port.hold, holds: holds, leasesRoom: port.leasesRoom, isUnpaced: isUnpaced)
+        var spec = RingDepth.spec(
+            for: format, hold: port.hold, holds: holds, leasesRoom: port.leasesRoom, isUnpaced: isUnpaced)
         spec.generation = generation + 1
         spec.firstSequence = nextSequence
         return spec
@@ -125,7 +127,8 @@ package final class Outlet: @unchecked Sendable {
         NodeFault(
             .noSpace,
             "the ring \(port.label) needs \(bytes >> 20) MiB; other rings take \(budget.reserved >> 20) of the "
-                + "\((budget.limit ?? 0) >> 20) MiB that --ring-memory allows: raise it, shorten \"hold\", or remove nodes")
+                + "\((budget.limit ?? 0) >> 20) MiB that --ring-memory allows: raise it, shorten \"hold\", or remove nodes"
+        )
     }
 
     private func ringFault(_ error: RingError, _ spec: RingSpec) -> NodeFault {
@@ -136,7 +139,9 @@ package final class Outlet: @unchecked Sendable {
                 "the ring \(port.label) needs \(bytes >> 20) MiB of shared memory, which \(path) has not left; "
                     + "enlarge /dev/shm, shorten \"hold\", or remove nodes")
         case .system(let operation, let errno):
-            NodeFault(.internalError, "the ring \(path) can't be made: \(operation) failed (\(String(cString: strerror(errno))))")
+            NodeFault(
+                .internalError,
+                "the ring \(path) can't be made: \(operation) failed (\(String(cString: strerror(errno))))")
         default: NodeFault(.internalError, "the ring \(path) can't be made: \(error)")
         }
     }

@@ -9,7 +9,8 @@ package import Synchronization
 /// The condition of an outlet that has no ring, or whose ring has nothing new.
 package enum Signal: UInt32, Sendable, CaseIterable {
     // Raw values are those of the ring layout (PBR_STATE_…).
-    case waiting = 0, live, noSignal, absent, superseded, ended, removed
+    case waiting = 0
+    case live, noSignal, absent, superseded, ended, removed
     package var name: String { String(describing: self) }
 }
 

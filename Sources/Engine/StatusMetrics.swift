@@ -171,7 +171,8 @@ private enum ProcessFigures {
         var usage = rusage()
         guard getrusage(RUSAGE_SELF, &usage) == 0 else { return }
         text.family("process_cpu_seconds_total", .counter, "User and system CPU time.")
-        text.sample("process_cpu_seconds_total", [], nanoseconds: nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime))
+        text.sample(
+            "process_cpu_seconds_total", [], nanoseconds: nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime))
     }
 
     private static func nanoseconds(_ time: timeval) -> Int64 {

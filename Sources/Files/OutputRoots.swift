@@ -56,6 +56,9 @@ package struct OutputRoots: Sendable, Equatable {
     /// Bytes; PATH_MAX is 4096 with the root and the names that sinks append.
     static let pathLimit = 2048
 
+    /// The root in the data folder that recordings go to unless a document names another.
+    package static let recordings = "recordings"
+
     /// In the order given.
     package let roots: [OutputRoot]
 

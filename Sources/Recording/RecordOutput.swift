@@ -19,8 +19,10 @@ final class RecordOutput {
     private static let retryDelay: Int64 = 5_000_000_000
 
     private let tracks: [RecordedTrack]
+    private let root: String
     private let path: String
-    private let folder: String
+    /// Known once `prepare` has found the path good.
+    private var folder = ""
     private let context: NodeContext
     private var file: RecordedFile?
     /// Closed, and not yet done.
@@ -37,15 +39,18 @@ final class RecordOutput {
     private var drops: [RecordingDrop: Int] = [:]
     private var isShown = false
 
-    init(_ tracks: [RecordedTrack], path: String, _ context: NodeContext) {
-        (self.tracks, self.path, self.context) = (tracks, path, context)
-        folder = "\(context.services.dataFolder)/recordings/\(path)"
+    init(_ tracks: [RecordedTrack], _ settings: RecordSettings, _ context: NodeContext) {
+        (self.tracks, self.context) = (tracks, context)
+        (root, path) = (settings.root, settings.path)
     }
 
     // MARK: Start
 
     /// Makes the folder, and repairs what a killed run left in it.
     func prepare() throws(NodeFault) {
+        do throws(OutputPathError) { folder = try context.services.outputRoots.resolve(path, in: root) } catch {
+            throw NodeFault(.denied, error.message, isTransient: false)
+        }
         do throws(FileFault) { try OutputRoots.checkWritable(folder) } catch {
             // With a full disk the recorder waits for room, and nobody else has to wait for the recorder.
             guard error.isFullDisk else { throw NodeFault(.denied, error.message) }
@@ -245,7 +250,7 @@ final class RecordOutput {
 
     private func show() {
         isShown = true
-        var output: [(String, JSON)] = [("type", "record"), ("folder", .string("recordings/\(path)"))]
+        var output: [(String, JSON)] = [("type", "record"), ("folder", .string("\(root)/\(path)"))]
         if let file { output.append(("file", .string(String(file.path.dropFirst(folder.count + 1))))) }
         context.show("outputs", .array([.object(JSONObject(output))]))
         let dropped = RecordingDrop.allCases.map { ($0.rawValue, JSON.number(JSONNumber(drops[$0] ?? 0))) }

@@ -16,13 +16,16 @@ import Synchronization
 /// Records.
 package actor RecordSink: DataNode {
     package static let kind = KindDeclaration(
-        "sink.record", "Records fragmented MP4 files below recordings/ in the data folder.",
+        "sink.record", "Records fragmented MP4 files, below recordings/ in the data folder or another output root.",
         inlets: [
             InletDeclaration("video", [.codedVideo]),
             InletDeclaration("audio", [.codedAudio], takesMany: true, "One, or several under their names."),
         ],
         settings: RecordSettings.declarations, placement: .own,
-        claims: { [ResourceClaim(.outputPath, "recordings/\($0[RecordSettings.path].text)", setting: "path")] },
+        claims: {
+            let place = "\($0[RecordSettings.root])/\($0[RecordSettings.path].text)"
+            return [ResourceClaim(.outputPath, place, setting: "path")]
+        },
         check: RecordSettings.check)
 
     /// How often time is told to the machine, nanoseconds.
@@ -43,7 +46,7 @@ package actor RecordSink: DataNode {
     package init(_ settings: RecordSettings, in context: NodeContext) {
         self.context = context
         tracks = (context.inlets("video") + context.inlets("audio")).map(RecordedTrack.init)
-        output = RecordOutput(tracks, path: settings.path, context)
+        output = RecordOutput(tracks, settings, context)
         var rules = RecordingSettings()
         rules.segment = settings.segment
         if context.isUnpaced { rules.patience = nil }

@@ -17,7 +17,8 @@ enum CheckCommand {
             if arguments.has("json") {
                 writeToStandardOutput("{\"faults\":[]}\n")
             } else {
-                writeToStandardOutput("\(path): \(file.graph.name): \(file.graph.nodes.count) nodes, \(edges) edges, good\n")
+                writeToStandardOutput(
+                    "\(path): \(file.graph.name): \(file.graph.nodes.count) nodes, \(edges) edges, good\n")
             }
             return .success
         } catch {

@@ -42,7 +42,8 @@ struct HTTPClient {
 
     /// The body of a 200.
     func get(_ path: String) throws(Failure) -> [UInt8] {
-        let descriptor = linux_connect(address.octets, Int32(address.octets.count), address.port, Int64(Self.timeoutSeconds))
+        let descriptor = linux_connect(
+            address.octets, Int32(address.octets.count), address.port, Int64(Self.timeoutSeconds))
         guard descriptor >= 0 else {
             throw Failure(
                 "no engine answers at http://\(authority): \(errorText(-descriptor)); start one with \"patchbay run\", "
@@ -59,7 +60,9 @@ struct HTTPClient {
         var rest = bytes[...]
         while !rest.isEmpty {
             let sent = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-            guard sent > 0 else { throw Failure("http://\(authority) closed the connection: \(errorText(linux_errno()))") }
+            guard sent > 0 else {
+                throw Failure("http://\(authority) closed the connection: \(errorText(linux_errno()))")
+            }
             rest = rest.dropFirst(sent)
         }
     }
@@ -74,7 +77,8 @@ struct HTTPClient {
             if count == 0 { return answer }
             answer += piece.prefix(count)
         }
-        throw Failure("http://\(authority) answers more than \(Self.longestAnswer >> 20) MiB: is that a Patchbay engine?")
+        throw Failure(
+            "http://\(authority) answers more than \(Self.longestAnswer >> 20) MiB: is that a Patchbay engine?")
     }
 
     /// Checks the status line and cuts off the head. The engine answers these requests with a length, never in chunks.
@@ -85,10 +89,14 @@ struct HTTPClient {
         let status = String(decoding: answer.prefix { $0 != UInt8(ascii: "\r") }, as: UTF8.self)
         let body = Array(answer[end.upperBound...])
         let words = status.split(separator: " ", maxSplits: 2)
-        guard words.count >= 2, words[0].hasPrefix("HTTP/1.") else { throw Failure("the answer is not HTTP: \(status)") }
+        guard words.count >= 2, words[0].hasPrefix("HTTP/1.") else {
+            throw Failure("the answer is not HTTP: \(status)")
+        }
         if words[1] == "401" { throw Failure("the engine asks for a token: name its file with --token-file") }
         guard words[1] == "200" else {
-            throw Failure("the engine answers \(words.dropFirst().joined(separator: " ")): \(String(decoding: body, as: UTF8.self))")
+            throw Failure(
+                "the engine answers \(words.dropFirst().joined(separator: " ")): \(String(decoding: body, as: UTF8.self))"
+            )
         }
         return body
     }

@@ -139,7 +139,8 @@ struct Command: Sendable {
     var manual: String {
         let width = options.map(\.usage.count).max() ?? 0
         let lines = options.map { "  \(padded($0.usage, width))  \($0.help)" }
-        let environment = "Each option can also be set by the environment: --ring-memory as PATCHBAY_RING_MEMORY; of "
+        let environment =
+            "Each option can also be set by the environment: --ring-memory as PATCHBAY_RING_MEMORY; of "
             + "those that\nmay be given several times, the values with \";\" between them."
         return "\(summary)\n\n  \(synopsis)\n\n\(lines.joined(separator: "\n"))\n\n\(environment)\n"
     }

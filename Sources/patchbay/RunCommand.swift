@@ -12,15 +12,18 @@ enum RunCommand {
     static let command = Command(
         "run", ["GRAPH"], "Runs a graph from a file until Ctrl-C, or until its sinks have ended.",
         [
-            Option("listen", "ADDR:PORT", "Where everything is served; 127.0.0.1:7435 by default. Port 0 takes a free one."),
+            Option(
+                "listen", "ADDR:PORT", "Where everything is served; 127.0.0.1:7435 by default. Port 0 takes a free one."
+            ),
             Option("serve", "ADDR:PORT", "Serves /live and /health/live there too, for everybody; off by default."),
             Option("data", "DIR", "Where HLS, recordings and state lie."),
-            Option("root", "NAME=DIR", isRepeatable: true, "An output folder beside the data folder."),
+            Option("root", "NAME=DIR", isRepeatable: true, "A folder that sink.record may name as \"root\"."),
             Option("media", "DIR", isRepeatable: true, "A folder whose files may be named over HTTP."),
             Option("set", "NODE.SETTING=VALUE", isRepeatable: true, "Sets a setting of the graph."),
             Option("for", "TIME", "Drains after this time, as in 15s or 2m."),
             Option("drain", "TIME", "How long an end may take; 10s by default."),
-            Option("ring-memory", "BYTES", "What all rings may take together, as in 512M; by default what /dev/shm has."),
+            Option(
+                "ring-memory", "BYTES", "What all rings may take together, as in 512M; by default what /dev/shm has."),
             Option("ring-group", "GROUP", "The group that may open rings, by name or number."),
             Option("log-format", "text|json", "How messages are written; text by default."),
             Option("log-level", "LEVEL", "From which level on: debug, info, warning, error; info by default."),
@@ -128,7 +131,7 @@ struct Run: Sendable {
         let files = try starting { () throws(FileFault) in try FileService() }
         services = EngineServices(
             timeline: Timeline(clock: clock), files: files, log: log, dataFolder: dataFolder, ringFolder: ringFolder,
-            live: LiveDirectory(), ringGroup: options.ringGroup,
+            live: LiveDirectory(), outputRoots: options.roots, ringGroup: options.ringGroup,
             ringBudget: RingBudget(limit: options.ringMemory))
         engine = Engine(kinds: Kinds.all, services: services)
         // libav's own words are for those who look for them: what matters of them, nodes say themselves.

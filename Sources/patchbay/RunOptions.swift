@@ -2,6 +2,7 @@
 import API
 import CLinux
 import Engine
+import Files
 import Graph
 import Media
 
@@ -12,8 +13,8 @@ struct RunOptions: Sendable {
     let listen: ListenAddress
     let serve: ListenAddress?
     let dataFolder: String
-    /// Output roots by name, beside the data folder.
-    let roots: [(name: String, folder: String)]
+    /// Output roots beside the data folder.
+    let roots: [OutputRoot]
     let media: [String]
     /// After which time the run ends by itself.
     let duration: MediaTime?
@@ -48,7 +49,8 @@ struct RunOptions: Sendable {
     private static func address(_ arguments: Arguments, _ name: String) throws(UsageError) -> ListenAddress? {
         guard let text = arguments.text(name) else { return nil }
         guard let address = ListenAddress(text) else {
-            throw UsageError("--\(name) is \"\(text)\"; expected an address and a port, as in 127.0.0.1:7435 or [::1]:0.")
+            throw UsageError(
+                "--\(name) is \"\(text)\"; expected an address and a port, as in 127.0.0.1:7435 or [::1]:0.")
         }
         return address
     }
@@ -69,8 +71,8 @@ struct RunOptions: Sendable {
         throw UsageError("--\(name) is \"\(given)\"; expected \(all.map(text).joined(separator: ", ")).")
     }
 
-    private static func roots(_ texts: [String]) throws(UsageError) -> [(name: String, folder: String)] {
-        var roots: [(name: String, folder: String)] = []
+    private static func roots(_ texts: [String]) throws(UsageError) -> [OutputRoot] {
+        var roots: [OutputRoot] = []
         for text in texts {
             let halves = text.split(separator: "=", maxSplits: 1).map(String.init)
             guard halves.count == 2, Identifier.isValid(halves[0]) else {
@@ -79,7 +81,7 @@ struct RunOptions: Sendable {
             guard !roots.contains(where: { $0.name == halves[0] }) else {
                 throw UsageError("--root \(halves[0]) is given twice; each name stands for one folder.")
             }
-            roots.append((halves[0], halves[1]))
+            roots.append(OutputRoot(name: halves[0], folder: halves[1]))
         }
         return roots
     }

@@ -3,6 +3,7 @@
 import API
 import CLinux
 import Engine
+import Files
 
 /// Bound sockets.
 struct Sockets: ~Copyable {

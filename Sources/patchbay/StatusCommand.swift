@@ -12,7 +12,8 @@ enum StatusCommand {
             Option("json", "Prints what the engine says, as it is."),
         ]
     ) { (arguments) async throws(UsageError) in
-        let client = try HTTPClient(arguments.text("at") ?? "http://127.0.0.1:7435", tokenFile: arguments.text("token-file"))
+        let client = try HTTPClient(
+            arguments.text("at") ?? "http://127.0.0.1:7435", tokenFile: arguments.text("token-file"))
         do throws(HTTPClient.Failure) {
             let body = try client.get("/v1/nodes")
             if arguments.has("json") {

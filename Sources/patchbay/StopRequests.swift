@@ -29,7 +29,10 @@ final class StopRequests: Sendable {
     init() {
         (causes, continuation) = AsyncStream.makeStream()
         StopSignals.handle { [self] count in
-            guard count > 1 else { return _ = continuation.yield(.signal) }
+            guard count > 1 else {
+                _ = continuation.yield(.signal)
+                return
+            }
             if let folder = ringFolder.withLock({ $0 }) { RingFolder.remove(folder) }
             writeToStandardError("Ended at once.\n")
             _exit(ExitCode.failure.rawValue)

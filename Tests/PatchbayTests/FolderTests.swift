@@ -18,7 +18,8 @@ import Testing
         #expect(standard(user: 1000, user) == "/x/state/patchbay")
         #expect(standard(user: 1000, ["HOME": "/home/ann"]) == "/home/ann/.local/state/patchbay")
         // The XDG specification: a path that is not absolute is to be ignored.
-        #expect(standard(user: 1000, ["HOME": "/home/ann", "XDG_STATE_HOME": "state"]) == "/home/ann/.local/state/patchbay")
+        #expect(
+            standard(user: 1000, ["HOME": "/home/ann", "XDG_STATE_HOME": "state"]) == "/home/ann/.local/state/patchbay")
         #expect(standard(user: 1000, [:]) == nil)
     }
 
@@ -79,7 +80,9 @@ import Testing
         let readable = ReadableFolders(folders: [scratch.file("media")])
         func isTaken(_ path: String, besides old: String? = nil) -> Bool {
             func document(_ path: String) -> GraphDocument {
-                GraphDocument(["patchbay": 1, "nodes": ["in": ["kind": "source.file", "settings": ["path": .string(path)]]]])
+                GraphDocument([
+                    "patchbay": 1, "nodes": ["in": ["kind": "source.file", "settings": ["path": .string(path)]]],
+                ])
             }
             let before = old.map(document) ?? GraphDocument(["patchbay": 1, "nodes": [:]])
             return readable.faults(in: document(path), besides: before, Kinds.catalogue).isEmpty

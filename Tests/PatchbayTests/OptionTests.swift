@@ -1,6 +1,7 @@
 // The command line's table: what is taken, what is refused and how, what the help derives.
 import API
 import Engine
+import Files
 import Media
 import Testing
 
@@ -23,7 +24,8 @@ import Testing
     }
 
     @Test func takesValuesInBothForms() throws {
-        let arguments = try Arguments(["g.json", "--listen", "a:1", "--set=x.y=a=b", "--set", "p.q=2", "--quiet"], command)
+        let arguments = try Arguments(
+            ["g.json", "--listen", "a:1", "--set=x.y=a=b", "--set", "p.q=2", "--quiet"], command)
         #expect(arguments.operands == ["g.json"])
         #expect(arguments.text("listen") == "a:1")
         #expect(arguments.all("set") == ["x.y=a=b", "p.q=2"])
@@ -38,7 +40,8 @@ import Testing
 
     @Test func takesTheEnvironmentBehindTheCommandLine() throws {
         let variables = [
-            "PATCHBAY_LISTEN": "b:2", "PATCHBAY_RING_MEMORY": "1G", "PATCHBAY_SET": "a.b=1;c.d=2", "PATCHBAY_QUIET": "1",
+            "PATCHBAY_LISTEN": "b:2", "PATCHBAY_RING_MEMORY": "1G", "PATCHBAY_SET": "a.b=1;c.d=2",
+            "PATCHBAY_QUIET": "1",
         ]
         let arguments = try Arguments(["g", "--listen", "a:1"], command, environment: { variables[$0] })
         #expect(arguments.text("listen") == "a:1")
@@ -69,6 +72,15 @@ import Testing
         #expect(Set(command.options.map(\.name)).count == command.options.count)
     }
 
+    @Test func probeCountsLatencyInMilliseconds() throws {
+        let target = try ProbeTarget("srt://h:1?passphrase=0123456789&latency=120")
+        #expect(target.url == "srt://h:1?passphrase=0123456789&latency=120000")
+        #expect(target.name == "srt://h:1")
+        #expect(try ProbeTarget("clip.ts").url == "clip.ts")
+        #expect(throws: UsageError.self) { try ProbeTarget("srt://h:1?latency=soon") }
+        #expect(throws: UsageError.self) { try ProbeTarget("http://h/clip.ts") }
+    }
+
     @Test func readsRunOptions() throws {
         let run = RunCommand.command
         let options = try RunOptions(
@@ -84,8 +96,10 @@ import Testing
         #expect(options.logFormat == .json)
         #expect(options.roots.map(\.name) == ["nas"])
         for words in [
-            ["--listen", "here"], ["--for", "soon"], ["--for", "-1s"], ["--root", "nas"], ["--root", "a=/x", "--root", "a=/y"],
-            ["--ring-memory", "much"], ["--ring-memory", "0"], ["--log-level", "loud"], ["--ring-group", "no-such-group"],
+            ["--listen", "here"], ["--for", "soon"], ["--for", "-1s"], ["--root", "nas"],
+            ["--root", "a=/x", "--root", "a=/y"],
+            ["--ring-memory", "much"], ["--ring-memory", "0"], ["--log-level", "loud"],
+            ["--ring-group", "no-such-group"],
         ] {
             let arguments = try Arguments(["g", "--data", "/d"] + words, run)
             #expect(throws: UsageError.self, "\(words)") { try RunOptions(arguments) }

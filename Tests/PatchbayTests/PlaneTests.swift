@@ -13,12 +13,15 @@ import Testing
 @Suite(.serialized) struct PlaneTests {
     private let scratch: Scratch
     private let run: GraphRun
-    private var plane: EnginePlane { EnginePlane(engine: run.engine, readable: ReadableFolders(folders: [scratch.path])) }
+    private var plane: EnginePlane {
+        EnginePlane(engine: run.engine, readable: ReadableFolders(folders: [scratch.path]))
+    }
 
     init() async throws {
         scratch = try Scratch()
         run = try GraphRun(
-            [NodeKind(PatternSource.self), NodeKind(FileSource.self), NodeKind(NullSink.self)], dataFolder: scratch.path)
+            [NodeKind(PatternSource.self), NodeKind(FileSource.self), NodeKind(NullSink.self)], dataFolder: scratch.path
+        )
         try await run.start([
             "camera": ["kind": "source.pattern", "settings": ["size": "320x180", "rate": "50"]],
             "out": ["kind": "sink.null", "inputs": ["in": "camera.video"]],
@@ -36,9 +39,11 @@ import Testing
         #expect(flows)
         let nodes = try #require(try json(await plane.nodes())["nodes"]?.array)
         #expect(nodes.map { $0["id"]?.string } == ["camera", "out"])
-        let camera = nodes[0], out = nodes[1]
+        let camera = nodes[0]
+        let out = nodes[1]
         let keys = [
-            "id", "kind", "state", "fault", "lane", "restarts", "outlets", "inlets", "outputs", "ledger", "counters", "details",
+            "id", "kind", "state", "fault", "lane", "restarts", "outlets", "inlets", "outputs", "ledger", "counters",
+            "details",
         ]
         #expect(camera.object?.keys == keys)
         let video = try #require(camera["outlets"]?.array?.first)
@@ -102,7 +107,9 @@ import Testing
         #expect(series.count > 20)
     }
 
-    private func problem(_ body: String, _ type: PatchMediaType = .mergePatch, ifMatch: String? = nil) async -> APIProblem? {
+    private func problem(_ body: String, _ type: PatchMediaType = .mergePatch, ifMatch: String? = nil) async
+        -> APIProblem?
+    {
         do throws(APIProblem) {
             _ = try await plane.patchGraph(Array(body.utf8), mediaType: type, ifMatch: ifMatch)
             return nil
