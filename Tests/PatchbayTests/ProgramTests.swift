@@ -87,6 +87,19 @@ private final class Child {
         #expect(!FileManager.default.fileExists(atPath: rings))
     }
 
+    /// Debian's libavformat brings its own libsrt; a second copy would end the process with a segmentation fault.
+    @Test func processMapsOneSRTLibrary() async throws {
+        let child = try start(try pattern())
+        #expect(await child.says("Patchbay runs test."))
+        let maps = try run("cat", ["/proc/\(child.pid)/maps"])
+        let libraries = Set(maps.split(separator: "\n").compactMap { $0.split(separator: " ").last }).filter {
+            $0.contains("libsrt")
+        }
+        #expect(libraries.count == 1, "\(libraries)")
+        child.signal(SIGINT)
+        #expect(await child.exit() == 0)
+    }
+
     @Test func timeEndsARun() async throws {
         let child = try start(try pattern(), "--for", "300ms", "--quiet")
         #expect(await child.exit() == 0)
