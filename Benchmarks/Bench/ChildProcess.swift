@@ -51,9 +51,9 @@ final class ChildProcess {
         var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
         var settings: [UnsafeMutablePointer<CChar>?] = extra.map { strdup($0) }
         var next = environ
-        while let setting = next.pointee {
+        while let setting = next?.pointee {
             settings.append(strdup(setting))
-            next += 1
+            next = next.map { $0 + 1 }
         }
         settings.append(nil)
         defer { for word in words + settings { free(word) } }
