@@ -38,6 +38,7 @@ final class ChildProcess {
     ) throws(BenchError) {
         command = arguments.joined(separator: " ")
         self.log = log
+        let prefix = extra.isEmpty ? [] : ["env"] + extra
         var ends: [Int32] = [0, 0]
         guard pipe2(&ends, O_CLOEXEC) == 0 else { throw BenchError("no pipe: errno \(linux_errno())") }
         life = ends[0]
@@ -48,17 +49,10 @@ final class ChildProcess {
         posix_spawn_file_actions_addopen(&actions, 1, output ?? "/dev/null", O_WRONLY | O_CREAT | O_TRUNC, 0o644)
         posix_spawn_file_actions_addopen(&actions, 2, log, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
         posix_spawn_file_actions_adddup2(&actions, ends[1], 200)
-        var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
-        var settings: [UnsafeMutablePointer<CChar>?] = extra.map { strdup($0) }
-        var next = environ
-        while let setting = next?.pointee {
-            settings.append(strdup(setting))
-            next = next.map { $0 + 1 }
-        }
-        settings.append(nil)
-        defer { for word in words + settings { free(word) } }
+        var words: [UnsafeMutablePointer<CChar>?] = (prefix + arguments).map { strdup($0) } + [nil]
+        defer { for word in words { free(word) } }
         var id = pid_t()
-        let result = posix_spawnp(&id, words[0], &actions, nil, &words, &settings)
+        let result = posix_spawnp(&id, prefix.first ?? arguments[0], &actions, nil, &words, linux_environment())
         close(ends[1])
         guard result == 0 else {
             close(life)

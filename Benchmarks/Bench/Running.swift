@@ -6,16 +6,16 @@ import Graph
 final class RunningGraph {
     let process: ChildProcess
     private let options: Options
-    private let address: String
+    /// The URL that it says it listens on.
+    private var address = ""
 
     /// - Parameter environment: beyond this process's own, as `NAME=VALUE`.
     init(_ graph: String, _ options: Options, environment: [String] = []) throws(BenchError) {
         self.options = options
-        address = "127.0.0.1:\(try freePort())"
         _ = try run(["rm", "-rf", "\(options.folder)/data"])
         process = try ChildProcess(
-            [options.program, "run", graph, "--listen", address, "--data", "\(options.folder)/data", "--quiet"],
-            log: options.log, environment: environment)
+            [options.program, "run", graph, "--listen", "127.0.0.1:0", "--data", "\(options.folder)/data"],
+            log: options.log, output: "\(options.folder)/greeting", environment: environment)
         let deadline = linux_monotonic_nanoseconds() + 20_000_000_000
         while try nodes() == nil {
             guard linux_monotonic_nanoseconds() < deadline, wait(milliseconds: 50) else {
@@ -29,12 +29,25 @@ final class RunningGraph {
         process.isAlive(at: linux_monotonic_nanoseconds() + milliseconds * 1_000_000)
     }
 
+    private var greeting: String { "\(options.folder)/greeting" }
+
+    /// The first `http://127.0.0.1:PORT` in what the program said at its start.
+    private func readAddress() {
+        let words = (contents(of: greeting) ?? "") + (contents(of: options.log) ?? "")
+        for word in words.split(whereSeparator: { $0 == " " || $0 == "\n" }) where word.hasPrefix("http://127.0.0.1:") {
+            address = "http://127.0.0.1:" + word.dropFirst("http://127.0.0.1:".count).prefix { $0.isNumber }
+            return
+        }
+    }
+
     /// `/v1/nodes`; nil while nobody answers or a node has not started.
     func nodes() throws(BenchError) -> [JSON]? {
+        if address.isEmpty { readAddress() }
+        guard !address.isEmpty else { return nil }
         let answer = "\(options.folder)/nodes.json"
         do throws(BenchError) {
             _ = try run(
-                [options.program, "status", "--json", "--at", "http://\(address)"], output: answer)
+                [options.program, "status", "--json", "--at", address], output: answer)
         } catch { return nil }
         guard let nodes = try parse(contents(of: answer) ?? "")["nodes"]?.array, !nodes.isEmpty else { return nil }
         let isFlowing = nodes.allSatisfy { node in
@@ -48,23 +61,6 @@ final class RunningGraph {
         process.signal(SIGINT)
         return try process.end()
     }
-}
-
-/// A TCP port of the loopback interface that nobody has at this moment.
-private func freePort() throws(BenchError) -> UInt16 {
-    let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    defer { close(listener) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let result = withUnsafeMutablePointer(to: &address) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-            bind(listener, $0, size) == 0 ? getsockname(listener, $0, &size) : -1
-        }
-    }
-    guard result == 0 else { throw BenchError("no free port: errno \(linux_errno())") }
-    return UInt16(bigEndian: address.sin_port)
 }
 
 extension [JSON] {

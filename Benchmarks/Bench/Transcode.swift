@@ -5,6 +5,7 @@ import Graph
 struct Transcode {
     private let options: Options
     private let clip: String
+    /// As in the graph: of the decoder, and of the encoder.
     private let threads = 2
 
     init(_ options: Options) throws(BenchError) {
@@ -60,8 +61,7 @@ struct Transcode {
         return try run(
             [
                 options.program, "run", "\(options.graphs)/file-transcode.json", "--listen", "127.0.0.1:0", "--data",
-                "\(options.folder)/data", "--quiet", "--set", "file.path=\(clip)", "--set", "decoded.threads=\(threads)",
-                "--set", "live.path=file-transcode",
+                "\(options.folder)/data", "--quiet", "--set", "in.path=\(clip)", "--set", "live.window=1000",
             ], log: options.log)
     }
 
