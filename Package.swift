@@ -99,8 +99,10 @@ let package = Package(
 
         // Benchmarks.
         .executableTarget(
-            name: "RingBench", dependencies: ["Rings", "CRingLayout", "CLinux"], path: "Benchmarks/RingBench",
-            swiftSettings: strict),
+            name: "RingBench", dependencies: ["Engine", "Rings", "CRingLayout", "CLinux"],
+            path: "Benchmarks/RingBench", swiftSettings: strict),
+        .executableTarget(
+            name: "Bench", dependencies: ["Graph", "CLinux"], path: "Benchmarks/Bench", swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

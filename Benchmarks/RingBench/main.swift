@@ -1,6 +1,8 @@
 // RingBench: what the rings cost, beside a floor measured in the same run.
 //
-//     RingBench hop [--seconds 10] [--rate 50]
+//     RingBench hop|lanes [--seconds 10] [--rate 50]
+//
+// `hop` is from a bare ring's publish to a reader that sleeps in `wait`, `lanes` from node to node through an engine.
 //
 // Prints one JSON line: p50, p99, p99.9 in microseconds of each subject and of the bare futex ping, and the ratio of
 // their medians.
@@ -32,13 +34,16 @@ func complain(_ message: String) {
     line.withUTF8 { _ = write(2, $0.baseAddress, $0.count) }
 }
 
-guard let options = Options(CommandLine.arguments.dropFirst()), options.command == "hop" else {
-    complain("usage: RingBench hop [--seconds 10] [--rate 50]")
+guard let options = Options(CommandLine.arguments.dropFirst()), ["hop", "lanes"].contains(options.command) else {
+    complain("usage: RingBench hop|lanes [--seconds 10] [--rate 50]")
     exit(64)
 }
 do {
-    let hops: [any Hop] = [try FrameRingHop()]
-    for hop in hops { print(try HopComparison(of: hop, options).run()) }
+    if options.command == "lanes" {
+        print(try await LaneHop.compare(options))
+    } else {
+        print(try HopComparison(of: try FrameRingHop(), options).run())
+    }
 } catch {
     complain("RingBench: \(error)")
     exit(1)

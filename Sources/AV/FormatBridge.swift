@@ -37,7 +37,21 @@ extension SampleFormat {
         guard let name = av_get_sample_fmt_name(format) else { return nil }
         self.init(rawValue: String(cString: name))
     }
-    var av: AVSampleFormat { av_get_sample_fmt(rawValue) }
+    /// Not by its name: that allocates, and encoders ask for each frame.
+    var av: AVSampleFormat {
+        switch self {
+        case .u8: AV_SAMPLE_FMT_U8
+        case .s16: AV_SAMPLE_FMT_S16
+        case .s32: AV_SAMPLE_FMT_S32
+        case .flt: AV_SAMPLE_FMT_FLT
+        case .dbl: AV_SAMPLE_FMT_DBL
+        case .u8p: AV_SAMPLE_FMT_U8P
+        case .s16p: AV_SAMPLE_FMT_S16P
+        case .s32p: AV_SAMPLE_FMT_S32P
+        case .fltp: AV_SAMPLE_FMT_FLTP
+        case .dblp: AV_SAMPLE_FMT_DBLP
+        }
+    }
 }
 
 extension ChannelLayout {

@@ -84,7 +84,7 @@ package actor PatternSource: DataNode {
     private let settings: PatternSettings
     private let video: Outlet?
     private let audio: Outlet?
-    private var painter: PatternPainter?
+    private var painter: PainterBox?
     private var tone: ToneGenerator?
     private var zero: Int64 = 0
     private var firstTimecode: Int64 = 0
@@ -106,7 +106,7 @@ package actor PatternSource: DataNode {
             painter = try PatternPainter(settings.video, label: context.id)
         } catch { throw NodeFault(.unsupported, error.description, isTransient: false) }
         tone = ToneGenerator(settings.audio, flashes: painter.flashes)
-        self.painter = consume painter
+        self.painter = PainterBox(painter)
         try video?.declare(.rawVideo(settings.video))
         try audio?.declare(.rawAudio(settings.audio))
     }
@@ -168,7 +168,7 @@ package actor PatternSource: DataNode {
             let rate = settings.video.picture.rate
         else { return }
         let timecode = Timecode(frame: firstTimecode + nextFrame, rate: rate)
-        painter?.paint(frame: nextFrame, timecode: timecode, into: claim.bytes)
+        painter?.painter.paint(frame: nextFrame, timecode: timecode, into: claim.bytes)
         var grain = grain(at: frameTime, until: rate.time(ofPeriod: nextFrame + 1))
         grain.label = timecode
         grain.flags |= settings.video.picture.grainFlags
@@ -199,4 +199,10 @@ package actor PatternSource: DataNode {
 
     package func drain() { isEnding = true }
     package func stop() {}
+}
+
+/// Carries a non-copyable painter: reading one from an optional field of the actor would allocate.
+private final class PainterBox {
+    let painter: PatternPainter
+    init(_ painter: consuming PatternPainter) { self.painter = painter }
 }

@@ -46,7 +46,16 @@ package final class NodeRunner: LaneResident, @unchecked Sendable {
         self.node = node
         self.context = context
         self.report = report
-        stepNode = { runner in node.assumeIsolated { $0.oneStep(for: runner) } }
+        // What `assumeIsolated` does, but once instead of for each step: it allocates its closures anew each time. The
+        // check that it makes is made each time all the same.
+        typealias Isolated = (isolated Node, NodeRunner) -> LaneNext
+        typealias Plain = (Node, NodeRunner) -> LaneNext
+        let isolated: Isolated = { node, runner in node.oneStep(for: runner) }
+        let step = unsafeBitCast(isolated, to: Plain.self)
+        stepNode = { runner in
+            node.preconditionIsolated()
+            return step(node, runner)
+        }
         applyNode = { settings in await node.apply(Node.Settings(settings)) }
     }
 

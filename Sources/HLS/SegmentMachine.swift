@@ -79,7 +79,11 @@ package struct SegmentMachine: Sendable {
             return now - max(cut.decided, track.lastArrival ?? cut.decided) >= wait
         }
         let wait = tracks[leader].lastArrival == nil ? settings.startPatience : patience
-        let oldest = tracks.indices.filter { $0 != leader }.compactMap { tracks[$0].queue.first?.arrival }.min()
+        var oldest: MediaTime?
+        for index in tracks.indices where index != leader {
+            guard let arrival = tracks[index].queue.first?.arrival else { continue }
+            oldest = oldest.map { min($0, arrival) } ?? arrival
+        }
         if let oldest, now - max(oldest, tracks[leader].lastArrival ?? oldest) >= wait { silence(leader, &actions) }
         // A video rendition that came back and stopped again no longer holds an audio leader.
         for index in tracks.indices where index != leader && !tracks[index].isOpen && !tracks[index].isSilent {
@@ -169,7 +173,9 @@ package struct SegmentMachine: Sendable {
     }
 
     private mutating func retireCuts() {
-        let passed = tracks.map(\.sequence).min() ?? sequence
+        guard !cuts.isEmpty else { return }
+        var passed = tracks.first?.sequence ?? sequence
+        for track in tracks { passed = min(passed, track.sequence) }
         while let first = cuts.first, first.sequence <= passed { cuts.removeFirst() }
     }
 

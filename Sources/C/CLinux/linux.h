@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +46,9 @@ LINUX_SHIM int linux_errno(void) { return errno; }
 
 // strerrordesc_np (glibc 2.32) is thread-safe, unlike strerror; null for an unknown number.
 LINUX_SHIM const char *linux_error_text(int number) { return strerrordesc_np(number); }
+
+// environ is a mutable variable.
+LINUX_SHIM char **linux_environment(void) { return environ; }
 
 // open, fcntl are variadic.
 LINUX_SHIM int linux_open(const char *path, int flags, unsigned mode) {

@@ -1,0 +1,78 @@
+// graphs/first-light.json in real time: nothing may be lost, and how old pictures are by stage, up to the playlist.
+import CLinux
+import Graph
+
+struct Realtime {
+    private let options: Options
+    private var playlist: String { "\(options.folder)/data/live/first-light/video.m3u8" }
+
+    init(_ options: Options) { self.options = options }
+
+    func measure(into report: inout Report) throws(BenchError) {
+        let graph = try RunningGraph("\(options.graphs)/first-light.json", options)
+        let seconds: Int64 = options.isShort ? 15 : 60
+        let ages = watchPlaylist(graph, until: linux_monotonic_nanoseconds() + seconds * 1_000_000_000)
+        guard let nodes = try graph.nodes() else { throw BenchError("first-light ended early: \(contents(of: options.log) ?? "")") }
+        let usage = try graph.end()
+        let lost = nodes.sum("inlets", "lost"), dropped = nodes.sum("outlets", "dropped")
+        report.add(Figure("realtime.lapped", "grains that a reader lost, all edges", Double(lost)))
+        report.add(Figure("realtime.dropped", "grains that a writer dropped, all edges", Double(dropped)))
+        report.add(Figure("realtime.processor", "CPU, cores", usage.processor / usage.wall))
+        report.add(Figure("realtime.memory", "peak memory (PSS), MB", Double(usage.peakMemory) / 1e6))
+        for node in nodes {
+            for outlet in node["outlets"]?.array ?? [] {
+                let stage = "\(node["id"]?.string ?? "").\(outlet["name"]?.string ?? "")"
+                report.add(Figure("realtime.age.\(stage)", "age at this outlet, p50, ms", outlet["ageMilliseconds"]?.double ?? .nan))
+            }
+            for stage in node["ledger"]?.array ?? [] {
+                for (key, name) in [("p50", "p50"), ("p99", "p99"), ("max", "max")] {
+                    report.add(
+                        Figure(
+                            "realtime.stage.\(stage["stage"]?.string ?? "").\(name)", "time in this stage, \(name), ms",
+                            stage["\(key)Milliseconds"]?.double ?? .nan))
+                }
+            }
+        }
+        let sorted = ages.sorted()
+        guard !sorted.isEmpty else { throw BenchError("first-light listed no segment in \(seconds) s") }
+        report.add(Figure("realtime.playlist.p50", "age of a segment's last picture when it is listed, p50, ms", median(sorted)))
+        report.add(Figure("realtime.playlist.max", "the same, max, ms", sorted[sorted.count - 1]))
+    }
+
+    /// Ages, in milliseconds, of segments' ends as they appear in the playlist on disk.
+    private func watchPlaylist(_ graph: RunningGraph, until end: Int64) -> [Double] {
+        var ages: [Double] = []
+        var newest: Double?
+        while linux_monotonic_nanoseconds() < end, graph.wait(milliseconds: 2) {
+            guard let text = contents(of: playlist), let last = endOfLastSegment(text), last != newest else { continue }
+            // The first one seen may have been there for long.
+            if newest != nil { ages.append(Double(linux_wall_nanoseconds()) / 1e6 - last) }
+            newest = last
+        }
+        return ages
+    }
+
+    /// Unix time in milliseconds: the newest EXT-X-PROGRAM-DATE-TIME and all that is listed from there on.
+    private func endOfLastSegment(_ text: String) -> Double? {
+        var time: Double?
+        for line in text.split(separator: "\n") {
+            if line.hasPrefix("#EXT-X-PROGRAM-DATE-TIME:") { time = milliseconds(line.dropFirst(25)) }
+            if line.hasPrefix("#EXTINF:"), let length = Double(line.dropFirst(8).prefix { $0 != "," }) {
+                time = time.map { $0 + length * 1000 }
+            }
+        }
+        return time
+    }
+
+    /// `2026-01-02T03:04:05.678Z`.
+    private func milliseconds(_ label: Substring) -> Double? {
+        let fields = label.split { !$0.isNumber && $0 != "." }
+        guard fields.count >= 6, let seconds = Double(fields[5]) else { return nil }
+        let numbers = fields[0..<5].compactMap { Int32($0) }
+        guard numbers.count == 5 else { return nil }
+        var time = tm()
+        (time.tm_year, time.tm_mon, time.tm_mday) = (numbers[0] - 1900, numbers[1] - 1, numbers[2])
+        (time.tm_hour, time.tm_min) = (numbers[3], numbers[4])
+        return (Double(timegm(&time)) + seconds) * 1000
+    }
+}

@@ -1,0 +1,152 @@
+// A hop between two lanes of a real engine: from a source's publish to the step of the node that takes it, in alternating
+// rounds with the bare futex at the same rate and on the same CPUs.
+import CLinux
+import CRingLayout
+import Engine
+import Files
+import Graph
+import Media
+import Rings
+import Synchronization
+
+/// What the two nodes share with the benchmark: whose round it is, and what was measured. Nodes are made by the engine,
+/// so that this can't be handed to them.
+enum LaneHop {
+    /// Hops of this round that the source has still to send.
+    fileprivate static let toSend = Atomic<Int>(0)
+    /// Hops that have arrived, of all rounds.
+    fileprivate static let arrived = Atomic<Int>(0)
+    fileprivate static let period = Atomic<Int64>(20_000_000)
+    fileprivate static let times = Mutex<[Int64]>([])
+
+    /// Runs rounds of half a second each, one line of JSON.
+    static func compare(_ options: Options) async throws -> String {
+        let folder = "/dev/shm/patchbay-bench-\(getpid())"
+        mkdir(folder, 0o700)
+        // Nothing but the ring's file is made there.
+        defer {
+            unlink(folder + "/ping.out")
+            rmdir(folder)
+        }
+        period.store(Int64(1e9 / options.rate), ordering: .relaxed)
+        let engine = try await start(in: folder)
+        let hops = Int(options.rate / 2), rounds = max(1, Int(options.seconds.rounded()))
+        times.withLock { $0.reserveCapacity(rounds * hops) }
+        var floor: [Int64] = []
+        for _ in 0..<rounds {
+            let goal = arrived.load(ordering: .relaxed) + hops
+            toSend.store(hops, ordering: .sequentiallyConsistent)
+            while arrived.load(ordering: .sequentiallyConsistent) < goal { _ = poll(nil, 0, 20) }
+            let round = HopRounds([FutexHop()], rounds: 1, hops: hops, rate: options.rate)
+            floor += try round.run()[0]
+        }
+        _ = await engine.drain(within: .seconds(2))
+        let ours = Percentiles(nanoseconds: times.withLock { $0 }), theirs = Percentiles(nanoseconds: floor)
+        return """
+            {"benchmark":"hop","subject":"lane","rate":\(rounded(options.rate)),"unit":"us","sender":"cpu 0",\
+            "receiver":"cpu 1","lane":\(ours.json),"futex":\(theirs.json),"ratio":\(rounded(ours.p50 / theirs.p50))}
+            """
+    }
+
+    private static func start(in folder: String) async throws -> Engine {
+        let clock = SystemClock()
+        let services = EngineServices(
+            timeline: Timeline(clock: clock), files: try FileService(), log: EngineLog(clock: clock, minimum: .warning),
+            dataFolder: folder, ringFolder: folder, live: LiveDirectory())
+        let engine = Engine(kinds: [NodeKind(PingSource.self), NodeKind(PingSink.self)], services: services)
+        let document: JSON = [
+            "patchbay": 1,
+            "nodes": ["ping": ["kind": "source.ping"], "pong": ["kind": "sink.ping", "inputs": ["in": "ping.out"]]],
+        ]
+        try await engine.apply(GraphDocument(document))
+        return engine
+    }
+}
+
+/// `source.ping` and `sink.ping` have no settings.
+struct PingSettings: NodeSettings {
+    static let declarations: [SettingDeclaration] = []
+    init(_ values: SettingValues) {}
+}
+
+/// Publishes a small raw block each period while a round lasts.
+actor PingSource: DataNode {
+    static let kind = KindDeclaration(
+        "source.ping", "Publishes at a fixed rate.", outlets: .fixed([OutletDeclaration("out", .rawAudio)]),
+        settings: PingSettings.declarations, placement: .own, pacing: { _ in .paced })
+
+    nonisolated let context: NodeContext
+    nonisolated var unownedExecutor: UnownedSerialExecutor { context.executor }
+    private var due: Int64 = 0
+    private var isPlaced = false
+    private var isEnding = false
+    /// How often it looks whether a round has begun.
+    private static let idle: Int64 = 5_000_000
+
+    init(_ settings: PingSettings, in context: NodeContext) { self.context = context }
+
+    func prepare() throws(NodeFault) {
+        let format = AudioFormat(sampleFormat: .s16, sampleRate: 48_000, layout: .stereo, blockSamples: 48)
+        try context.outlet("out")?.declare(.rawAudio(format))
+    }
+
+    func step() -> Step {
+        if isEnding { return .finished }
+        if !isPlaced { isPlaced = placeThread(onCPU: 0) }
+        let (now, period) = (context.now, LaneHop.period.load(ordering: .relaxed))
+        guard LaneHop.toSend.load(ordering: .sequentiallyConsistent) > 0 else {
+            due = now + period
+            return .until(now + Self.idle)
+        }
+        guard now >= due else { return .until(due) }
+        due += period
+        LaneHop.toSend.wrappingSubtract(1, ordering: .sequentiallyConsistent)
+        if let claim = context.outlet("out")?.claim() {
+            var grain = Grain.empty()
+            grain.pts = now
+            // As a futex's sender takes its stamp just before it sends.
+            grain.origin = context.now
+            context.outlet("out")?.publish(claim, grain)
+        }
+        return .until(due)
+    }
+
+    func drain() { isEnding = true }
+    func stop() {}
+}
+
+/// Notes how long each block took from its publish to this step.
+actor PingSink: DataNode {
+    static let kind = KindDeclaration(
+        "sink.ping", "Measures the way here.", inlets: [InletDeclaration("in", [.rawAudio], isRequired: true)],
+        settings: PingSettings.declarations, placement: .own)
+
+    nonisolated let context: NodeContext
+    nonisolated var unownedExecutor: UnownedSerialExecutor { context.executor }
+    private var isPlaced = false
+
+    init(_ settings: PingSettings, in context: NodeContext) { self.context = context }
+
+    func prepare() throws(NodeFault) {}
+
+    func step() -> Step {
+        if !isPlaced { isPlaced = placeThread(onCPU: 1) }
+        guard let inlet = context.inlet("in"), !inlet.hasEnded else { return .finished }
+        guard case .frame(let lease) = inlet.takeFrame() else { return .wait }
+        let took = context.now - lease.grain.origin
+        LaneHop.times.withLock { $0.append(took) }
+        LaneHop.arrived.wrappingAdd(1, ordering: .sequentiallyConsistent)
+        return .again
+    }
+
+    func stop() {}
+}
+
+/// Ties the calling thread to a CPU where there are two. A refusal (a container's CPU set) leaves it where it is. True.
+private func placeThread(onCPU cpu: Int) -> Bool {
+    guard sysconf(Int32(_SC_NPROCESSORS_ONLN)) > 1 else { return true }
+    var set = cpu_set_t()
+    withUnsafeMutableBytes(of: &set) { $0[cpu / 8] = 1 << UInt8(cpu % 8) }
+    _ = sched_setaffinity(0, MemoryLayout<cpu_set_t>.size, &set)
+    return true
+}
