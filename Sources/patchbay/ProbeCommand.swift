@@ -13,7 +13,9 @@ enum ProbeCommand {
         AVLog.route(from: .error) { _, line in writeToStandardError(line + "\n") }
         let path = arguments.operands[0]
         do throws(AVFault) {
-            let found = Probe(try Demuxer.open(path: path))
+            var options = Demuxer.Options()
+            options.allowsLists = true
+            let found = Probe(try Demuxer.open(path: path, options: options))
             writeToStandardOutput(arguments.has("json") ? found.json.pretty + "\n" : found.text(path))
             return .success
         } catch {
