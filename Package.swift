@@ -90,6 +90,14 @@ let package = Package(
         .testTarget(name: "GraphTests", dependencies: ["Graph", "Media"], swiftSettings: strict),
         .testTarget(
             name: "APITests", dependencies: ["API", "CLinux", "CMicroHTTPD"], swiftSettings: strict),
+        // End to end: the built program with real peers. The support is shared by all its suites.
+        .target(
+            name: "EndToEnd", dependencies: ["GraphHarness", "Capture", "Media"], path: "Tests/Support/EndToEnd",
+            swiftSettings: strict),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: ["EndToEnd", "GraphHarness", "HLSChecker", "Capture", "Media", "patchbay"],
+            swiftSettings: strict),
         // Tests of the rings, with the other process that they need.
         .executableTarget(
             name: "RingPeer", dependencies: ["Rings", "CRingLayout", "CLinux"], path: "Tests/Support/RingPeer",

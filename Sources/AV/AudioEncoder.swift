@@ -30,7 +30,7 @@ package struct AudioEncoder: ~Copyable {
         let target = AudioFormat(
             sampleFormat: Self.chooseFormat(codec, input.sampleFormat),
             sampleRate: try Self.chooseRate(codec, settings, input.sampleRate),
-            layout: settings.layout ?? input.layout, blockSamples: input.blockSamples)
+            layout: settings.layout ?? Self.usualLayout(codec, input.layout), blockSamples: input.blockSamples)
         let core = try EncoderContext(codec, settings.options) { context in
             context.pointee.sample_fmt = target.sampleFormat.av
             context.pointee.sample_rate = Int32(target.sampleRate)
@@ -70,6 +70,18 @@ package struct AudioEncoder: ~Copyable {
         // At least as many bits as the input, floating point before others: what loses least.
         return formats.first { $0.sampleSize >= wanted.sampleSize && $0.rawValue.hasPrefix("flt") }
             ?? formats.first { $0.sampleSize >= wanted.sampleSize } ?? formats.first ?? wanted
+    }
+
+    /// AAC and Opus number their usual layouts, and those have the surround speakers at the back: Opus takes no other,
+    /// and AAC would describe others by a program config element, which many players can't read. The speakers are the
+    /// same, under another name.
+    private static func usualLayout(_ codec: UnsafePointer<AVCodec>, _ input: ChannelLayout) -> ChannelLayout {
+        guard [AV_CODEC_ID_AAC, AV_CODEC_ID_OPUS].contains(codec.pointee.id) else { return input }
+        switch input.mask {
+        case 0x607: return ChannelLayout("5.0") ?? input
+        case 0x60F: return ChannelLayout("5.1") ?? input
+        default: return input
+        }
     }
 
     private static func chooseRate(

@@ -18,6 +18,9 @@ package struct Demuxer: ~Copyable {
         package var analyzeDuration = MediaTime.seconds(5)
         /// Protocols that this file, and whatever it refers to, may use.
         package var protocols = "file,crypto,data"
+        /// Whether it may be a list of other files (a playlist, a manifest). Those can lead anywhere, so that whoever
+        /// confines a file to a folder must not open them.
+        package var allowsLists = false
         /// libavformat's name of the container, nil to find out.
         package var container: String?
         /// Streams beyond are an error.

@@ -15,6 +15,7 @@ func openInput(
     context.pointee.correct_ts_overflow = 0
     context.pointee.max_streams = Int32(clamping: options.maximumStreams)
     av_opt_set(context, "protocol_whitelist", options.protocols, 0)
+    if !options.allowsLists { av_opt_set(context, "format_whitelist", FileList.others, 0) }
     if callbacks.source != nil { try attachSource(context, name, callbacks) }
     var opened: UnsafeMutablePointer<AVFormatContext>? = context
     let source = context.pointee.pb
@@ -22,6 +23,11 @@ func openInput(
     guard code >= 0, let opened else {
         // avformat_open_input has freed the context, but never what it didn't open itself.
         freeSource(source)
+        if !options.allowsLists, callbacks.source == nil, FileList.isOne(name) {
+            throw AVFault(
+                operation: "open \(name)", code: code,
+                message: "it is a list of other files, which could lie anywhere; name a media file itself")
+        }
         throw AVFault(operation: "open \(name)", code: code)
     }
     let found = avformat_find_stream_info(opened, nil)

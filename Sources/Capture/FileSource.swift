@@ -37,7 +37,7 @@ package actor FileSource: DataNode {
             guard let problem = unreadable(path) else { return [] }
             return [
                 SettingFault(
-                    "path", found: "\"\(path)\": \(problem)", expected: "a file that can be read",
+                    "path", found: "found \"\(path)\": \(problem)", expected: "expected a file that can be read",
                     remedy: "mend the path, or set it with --set NODE.path=FILE")
             ]
         })

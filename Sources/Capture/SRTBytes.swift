@@ -17,6 +17,8 @@ final class SRTBytes: ByteSource, @unchecked Sendable {
     private let socket: SRTSocket
     private let context: NodeContext
     private let admission: SRTAdmission?
+    /// Of the listener.
+    private let pollSet: Int32
     private let message = UnsafeMutableRawBufferPointer.allocate(byteCount: SRTBytes.messageSize, alignment: 16)
     private var start = 0
     private var end = 0
@@ -26,10 +28,13 @@ final class SRTBytes: ByteSource, @unchecked Sendable {
     private var openingDeadline: Int64?
     private(set) var received: UInt64 = 0
 
-    init(_ socket: SRTSocket, _ context: NodeContext, admission: SRTAdmission?, openingDeadline: Int64) throws(SRTFault) {
+    init(
+        _ socket: SRTSocket, _ context: NodeContext, admission: SRTAdmission?, pollSet: Int32, openingDeadline: Int64
+    ) throws(SRTFault) {
         self.socket = socket
         self.context = context
         self.admission = admission
+        self.pollSet = pollSet
         self.openingDeadline = openingDeadline
         lastBytes = context.now
         try socket.set(SRTO_RCVSYN, 1, "set the mode")
@@ -69,9 +74,17 @@ final class SRTBytes: ByteSource, @unchecked Sendable {
         if count == 0 { return .end }
         guard srt_getlasterror(nil) == Int32(SRT_ETIMEOUT.rawValue) else { return .end }
         if let openingDeadline, now > openingDeadline { return .end }
-        if admission?.hasSuccessor ?? false { return .end }
+        if hasSuccessor { return .end }
         tellSilence(now)
         return nil
+    }
+
+    /// Somebody waits to take the place of this publisher, which fell silent.
+    private var hasSuccessor: Bool {
+        guard let admission, admission.hasAdmitted else { return false }
+        if isAwaited(pollSet, 0) { return true }
+        admission.reportMissing()
+        return false
     }
 
     private func tellSilence(_ now: Int64) {
@@ -79,4 +92,10 @@ final class SRTBytes: ByteSource, @unchecked Sendable {
         isSilent = true
         for outlet in context.allOutlets where outlet.format != nil { outlet.set(.noSignal) }
     }
+}
+
+/// Whether a publisher waits on a listener's poll set to be accepted; blocks for `milliseconds` at most.
+func isAwaited(_ pollSet: Int32, _ milliseconds: Int64) -> Bool {
+    var event = SRT_EPOLL_EVENT()
+    return srt_epoll_uwait(pollSet, &event, 1, milliseconds) > 0
 }

@@ -33,7 +33,12 @@ struct SRTOptions: Sendable {
 }
 
 /// Starts libsrt once for the process; libavformat counts its own use.
-private let isStarted: Bool = srt_startup() >= 0
+private let isStarted: Bool = {
+    // Its own log goes to standard error past ours, several lines a second, and names no node: what matters of it, nodes
+    // say themselves. LOG_CRIT of syslog(3).
+    srt_setloglevel(2)
+    return srt_startup() >= 0
+}()
 
 /// A socket of libsrt, closed with the value.
 final class SRTSocket: Sendable {
@@ -70,8 +75,7 @@ final class SRTSocket: Sendable {
         // Accepting must not block: the node polls with a deadline.
         try socket.set(SRTO_RCVSYN, 0, "set the mode")
         try socket.atAddress(host, port, "bind to \(host):\(port)") { srt_bind(socket.handle, $0, $1) }
-        let opaque = Unmanaged.passUnretained(admission).toOpaque()
-        guard srt_listen_callback(socket.handle, admitPublisher, opaque) == 0, srt_listen(socket.handle, 2) == 0 else {
+        guard admission.guards(socket), srt_listen(socket.handle, 2) == 0 else {
             throw SRTFault("listen on \(host):\(port)")
         }
         return socket
@@ -125,67 +129,4 @@ final class SRTSocket: Sendable {
 
 private func text(_ bytes: [CChar]) -> String {
     String(decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-}
-
-/// Who may publish to a listener: asked on libsrt's thread for each handshake.
-final class SRTAdmission: Sendable {
-    /// A publisher that has sent nothing for this long gives way to another.
-    static let grace: Int64 = 1_000_000_000
-
-    private let wantedStreamID: String
-    private let isBusy = Atomic<Bool>(false)
-    private let lastBytes = Atomic<Int64>(0)
-    private let successor = Atomic<Bool>(false)
-    private let refusals = Atomic<Int>(0)
-    private let clock: any EngineClock
-
-    init(streamID: String, clock: any EngineClock) {
-        wantedStreamID = streamID
-        self.clock = clock
-    }
-
-    /// A publisher is connected.
-    func begin() {
-        successor.store(false, ordering: .relaxed)
-        lastBytes.store(clock.monotonic, ordering: .relaxed)
-        isBusy.store(true, ordering: .sequentiallyConsistent)
-    }
-    func end() { isBusy.store(false, ordering: .sequentiallyConsistent) }
-    func bytesCame(at now: Int64) { lastBytes.store(now, ordering: .relaxed) }
-    /// Somebody waits to take the place of a publisher that fell silent.
-    var hasSuccessor: Bool { successor.load(ordering: .relaxed) }
-    var refused: Int { refusals.load(ordering: .relaxed) }
-
-    /// Nil lets the publisher in; else the reason, in SRT's codes.
-    func refusal(streamID: String) -> Int32? {
-        if !wantedStreamID.isEmpty, !matches(streamID) {
-            refusals.wrappingAdd(1, ordering: .relaxed)
-            return Int32(SRT_REJX_FORBIDDEN)
-        }
-        guard isBusy.load(ordering: .sequentiallyConsistent) else { return nil }
-        guard clock.monotonic - lastBytes.load(ordering: .relaxed) > Self.grace else {
-            refusals.wrappingAdd(1, ordering: .relaxed)
-            return Int32(SRT_REJX_CONFLICT)
-        }
-        successor.store(true, ordering: .relaxed)
-        return nil
-    }
-
-    /// The id itself, or the resource in SRT's access control form `#!::r=ID,m=publish`.
-    private func matches(_ streamID: String) -> Bool {
-        if streamID == wantedStreamID { return true }
-        guard streamID.hasPrefix("#!::") else { return false }
-        return streamID.dropFirst(4).split(separator: ",").contains { $0 == "r=\(wantedStreamID)" }
-    }
-}
-
-private func admitPublisher(
-    opaque: UnsafeMutableRawPointer?, socket: SRTSOCKET, version: Int32, peer: UnsafePointer<sockaddr>?,
-    streamID: UnsafePointer<CChar>?
-) -> Int32 {
-    guard let opaque else { return -1 }
-    let admission = Unmanaged<SRTAdmission>.fromOpaque(opaque).takeUnretainedValue()
-    guard let reason = admission.refusal(streamID: streamID.map { String(cString: $0) } ?? "") else { return 0 }
-    srt_setrejectreason(socket, reason)
-    return -1
 }

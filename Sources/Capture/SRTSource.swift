@@ -88,7 +88,7 @@ package actor SRTSource: DataNode {
     package init(_ settings: SRTSettings, in context: NodeContext) {
         self.settings = settings
         self.context = context
-        admission = SRTAdmission(streamID: settings.options.streamID, clock: context.timeline.clock)
+        admission = SRTAdmission(streamID: settings.options.streamID, context: context)
         pump = DemuxPump(context)
         backOff = BackOff(seed: stageHash(context.id))
     }
@@ -125,8 +125,8 @@ package actor SRTSource: DataNode {
     // MARK: Connecting
 
     private func awaitPublisher() -> Step {
-        var event = SRT_EPOLL_EVENT()
-        guard srt_epoll_uwait(pollSet, &event, 1, Self.acceptMilliseconds) > 0, let socket = listener?.accept() else {
+        guard isAwaited(pollSet, Self.acceptMilliseconds), let socket = listener?.accept() else {
+            admission.reportMissing()
             return .again
         }
         connected(socket)
@@ -150,7 +150,7 @@ package actor SRTSource: DataNode {
         context.log(.info, "connected to \(peer)")
         do throws(SRTFault) {
             let bytes = try SRTBytes(
-                socket, context, admission: settings.mode == .listener ? admission : nil,
+                socket, context, admission: settings.mode == .listener ? admission : nil, pollSet: pollSet,
                 openingDeadline: context.now + Self.openingTime)
             try open(bytes)
             self.bytes = bytes

@@ -42,7 +42,7 @@ package actor AudioEncodeNode: DataNode {
             guard !isAudioEncoder(name) else { return [] }
             return [
                 SettingFault(
-                    "encoder", found: "\"\(name)\"", expected: "an audio encoder of this libavcodec",
+                    "encoder", found: "found \"\(name)\"", expected: "expected an audio encoder of this libavcodec",
                     remedy: "`ffmpeg -encoders` lists them")
             ]
         })

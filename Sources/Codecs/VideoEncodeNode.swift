@@ -63,7 +63,7 @@ package actor VideoEncodeNode: DataNode {
             guard !isVideoEncoder(name) else { return [] }
             return [
                 SettingFault(
-                    "encoder", found: "\"\(name)\"", expected: "a video encoder of this libavcodec",
+                    "encoder", found: "found \"\(name)\"", expected: "expected a video encoder of this libavcodec",
                     remedy: "`ffmpeg -encoders` lists them")
             ]
         })

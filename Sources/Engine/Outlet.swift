@@ -136,7 +136,7 @@ package final class Outlet: @unchecked Sendable {
         case .noSpace(let bytes):
             NodeFault(
                 .noSpace,
-                "the ring \(port.label) needs \(bytes >> 20) MiB of shared memory, which \(path) has not left; "
+                "the ring \(port.label) needs \(bytes >> 10) KiB of shared memory, and \(sharedMemoryLeft(path)); "
                     + "enlarge /dev/shm, shorten \"hold\", or remove nodes")
         case .system(let operation, let errno):
             NodeFault(
@@ -272,4 +272,13 @@ extension pbr_grain {
         let index = Int(min(ledger_count, UInt32(PBR_LEDGER_STAGES))) - 1
         return withUnsafeBytes(of: ledger) { $0.loadUnaligned(fromByteOffset: 16 * index + 8, as: Int64.self) }
     }
+}
+
+/// What the file system of a ring has left, in words.
+private func sharedMemoryLeft(_ path: String) -> String {
+    var status = statvfs()
+    let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? path
+    guard statvfs(folder, &status) == 0 else { return "\(folder) has less" }
+    let (left, size) = (UInt64(status.f_bavail) * UInt64(status.f_frsize), UInt64(status.f_blocks) * UInt64(status.f_frsize))
+    return "\(folder) has \(left >> 10) KiB of \(size >> 10) KiB left"
 }

@@ -17,6 +17,8 @@ private final class DiskReport: Sendable {
     let textsUnderWay = Atomic<Int>(0)
     let failures = Atomic<UInt64>(0)
     let lastFault = Mutex<FileFault?>(nil)
+    /// Temporary files of segments that failed: nobody else removes them.
+    let leftovers = Mutex<[String]>([])
 
     func failed(_ fault: FileFault) {
         failures.wrappingAdd(1, ordering: .relaxed)
@@ -77,6 +79,12 @@ final class HLSFolder {
 
     /// Hands over what the file service has room for.
     func turn() {
+        // What is on disk of a segment that failed is of no use, and takes room from the next.
+        let leftovers = report.leftovers.withLock { names in
+            defer { names = [] }
+            return names
+        }
+        for name in leftovers { remove(name) }
         while !writes.isEmpty, feed() { writes.removeFirst() }
         if writes.isEmpty, report.underWay.load(ordering: .acquiring) == 0 { replaceTexts() }
     }
@@ -85,7 +93,7 @@ final class HLSFolder {
     var isBehind: Bool { backlog > Self.backlogLimit / 4 }
     /// Nothing is left to do.
     var isIdle: Bool {
-        writes.isEmpty && texts.isEmpty && report.underWay.load(ordering: .acquiring) == 0
+        writes.isEmpty && texts.isEmpty && report.leftovers.withLock(\.isEmpty) && report.underWay.load(ordering: .acquiring) == 0
             && report.textsUnderWay.load(ordering: .acquiring) == 0
     }
     var failures: UInt64 { report.failures.load(ordering: .relaxed) + lost }
@@ -109,7 +117,7 @@ final class HLSFolder {
 
     /// Feeds the first write; true when it is done with, false when there is no room for now.
     private func feed() -> Bool {
-        let temporary = "\(path)/.\(writes[0].name).tmp"
+        let temporary = ".\(writes[0].name).tmp"
         let file = writes[0].file ?? create(temporary)
         writes[0].file = file
         let bytes = writes[0].bytes.buffer
@@ -119,10 +127,9 @@ final class HLSFolder {
             case .accepted: writes[0].offset = end
             case .full: return false
             case .failed:
-                // Reported by the observer; what is on disk of it is of no use.
+                // Reported by the observer.
                 backlog -= bytes.count
                 lost += 1
-                remove("." + writes[0].name + ".tmp")
                 return true
             }
         }
@@ -140,10 +147,12 @@ final class HLSFolder {
     private func create(_ temporary: String) -> OutputFile {
         let (report, lane, files) = (report, lane, files)
         report.underWay.wrappingAdd(1, ordering: .relaxed)
-        return files.create(temporary) { event in
+        return files.create("\(path)/\(temporary)") { event in
             switch event {
             case .ended: break
-            case .failed(let fault): report.failed(fault)
+            case .failed(let fault):
+                report.failed(fault)
+                report.leftovers.withLock { $0.append(temporary) }
             case .opened, .wrote, .synced: return
             }
             report.underWay.wrappingSubtract(1, ordering: .releasing)

@@ -34,7 +34,7 @@ struct EnginePlane: ControlPlane {
     }
 
     private func vet(_ old: GraphDocument, _ new: GraphDocument) -> [DocumentFault] {
-        readable.faults(in: new, besides: old, engine.catalogue)
+        readable.faults(in: new, besides: old, engine.catalogue) + EncoderOptionRules.faults(in: new, besides: old)
     }
 
     func nodes() async -> [UInt8] { await engine.nodesStatus().utf8(pretty: false) }

@@ -66,8 +66,11 @@ struct ProbeTarget {
 
     /// Opens it; blocks until the streams are known, for a peer `limit` at most.
     func open() throws(AVFault) -> Demuxer {
-        guard isPeer else { return try Demuxer.open(path: url) }
         var options = Demuxer.Options()
+        guard isPeer else {
+            options.allowsLists = true
+            return try Demuxer.open(path: url, options: options)
+        }
         options.protocols = "srt"
         return try Demuxer.open(path: url, options: options, interruption: Deadline(after: Self.limit))
     }

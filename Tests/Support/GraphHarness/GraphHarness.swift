@@ -49,7 +49,11 @@ package final class Scratch: Sendable {
 }
 
 /// What a command printed, or why it failed.
-package struct CommandFailure: Error, CustomStringConvertible { package let description: String }
+package struct CommandFailure: Error, CustomStringConvertible {
+    package let description: String
+
+    package init(description: String) { self.description = description }
+}
 
 /// Runs a command from PATH; returns its standard output.
 @discardableResult

@@ -1,0 +1,20 @@
+// Which options of an encoder may be taken from anybody. Any thread.
+internal import CFFmpeg
+
+/// Whether an option of a video encoder is a number, a choice or a plain word, as opposed to text in which the encoder may
+/// find the names of files to read or write (`stats`, `x264-params`, `x265-params` with `csv=…`). One that the encoder
+/// doesn't have counts as plain: it is refused when the encoder opens.
+package func isPlainOption(_ name: String, ofVideoEncoder encoder: String) -> Bool {
+    // Words that x264, x265 and libavcodec read as words.
+    let words: Set = ["deblock", "level", "partitions", "preset", "profile", "psy-rd", "tier", "tune", "weightp"]
+    if words.contains(name) { return true }
+    var classes = [avcodec_get_class()]
+    if let own = avcodec_find_encoder_by_name(encoder)?.pointee.priv_class { classes.append(own) }
+    return classes.allSatisfy { description in
+        var description = description
+        return withUnsafeMutablePointer(to: &description) { object in
+            guard let option = av_opt_find(object, name, nil, 0, AV_OPT_SEARCH_FAKE_OBJ) else { return true }
+            return ![AV_OPT_TYPE_STRING, AV_OPT_TYPE_BINARY, AV_OPT_TYPE_DICT].contains(option.pointee.type)
+        }
+    }
+}
