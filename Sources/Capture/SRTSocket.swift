@@ -32,8 +32,12 @@ struct SRTOptions: Sendable {
     var streamID = ""
 }
 
-/// Starts libsrt once for the process; libavformat counts its own use.
-private let isStarted: Bool = srt_startup() >= 0
+/// Starts libsrt once for the process; libavformat counts its own use. What it would write to standard error by itself
+/// (a line for each wait without data, among others) is left out but for what ends it: nodes say what matters.
+private let isStarted: Bool = {
+    srt_setloglevel(LOG_CRIT)
+    return srt_startup() >= 0
+}()
 
 /// A socket of libsrt, closed with the value.
 final class SRTSocket: Sendable {
