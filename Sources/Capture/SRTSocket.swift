@@ -32,11 +32,10 @@ struct SRTOptions: Sendable {
     var streamID = ""
 }
 
-/// Starts libsrt once for the process; libavformat counts its own use.
+/// Starts libsrt once for the process; libavformat counts its own use. What it would write to standard error by itself
+/// (a line for each wait without data, among others) is left out but for what ends it: nodes say what matters.
 private let isStarted: Bool = {
-    // Its own log goes to standard error past ours, several lines a second, and names no node: what matters of it, nodes
-    // say themselves. LOG_CRIT of syslog(3).
-    srt_setloglevel(2)
+    srt_setloglevel(LOG_CRIT)
     return srt_startup() >= 0
 }()
 

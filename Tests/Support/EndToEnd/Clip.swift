@@ -37,7 +37,9 @@ package final class Clip: Sendable {
         guard let name = scratch.names(in: "data/recordings/clip").first(where: { $0.hasSuffix(".mp4") }) else {
             throw CommandFailure(description: "there is no recording: \(child.messages)")
         }
-        path = scratch.file("data/recordings/clip/\(name)")
+        // ffmpeg -re reads a fragmented file in bursts of a fragment; a publisher is smoother than that.
+        path = scratch.file("clip.mp4")
+        try ffmpeg("-i", scratch.file("data/recordings/clip/\(name)"), "-c", "copy", path)
     }
 
     /// The ffmpeg command as SRT publisher of the clip, in real time, nothing encoded again.

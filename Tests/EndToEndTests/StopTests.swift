@@ -1,0 +1,67 @@
+// How a run ends: drained at the first signal, at once at the second.
+import EndToEnd
+import Foundation
+import GraphHarness
+import Testing
+
+extension EndToEndTests {
+    @Suite struct StopTests {
+        /// First light, small, and a recorder.
+        private func graph(in scratch: Scratch) throws -> String {
+            try scratch.write(
+                "graph.json",
+                """
+                { "patchbay": 1, "nodes": {
+                  "camera": { "kind": "source.pattern", "settings": { "size": "320x180", "rate": "25" } },
+                  "h264": { "kind": "encode.video", "inputs": { "video": "camera.video" },
+                    "settings": { "encoder": "libx264", "preset": "veryfast", "bitrate": "500k", "gop": "1s" } },
+                  "aac": { "kind": "encode.audio", "inputs": { "audio": "camera.audio" }, "settings": { "encoder": "aac" } },
+                  "live": { "kind": "sink.hls", "inputs": { "video": "h264", "audio": "aac" }, "settings": { "path": "test" } },
+                  "tape": { "kind": "sink.record", "inputs": { "video": "h264", "audio": "aac" },
+                    "settings": { "path": "test" } } } }
+                """)
+        }
+
+        @Test func aSignalDrains() throws {
+            let scratch = try Scratch()
+            let engine = try Patchbay(graph(in: scratch), data: scratch)
+            #expect(holds(within: 20) { engine.playlist("/live/test/video.m3u8").contains("#EXTINF") })
+            #expect(scratch.names(in: "data/recordings/test").allSatisfy { $0.hasSuffix(".mp4.part") })
+            #expect(engine.interrupt() == 0, "\(engine.child.messages)")
+            for name in ["video.m3u8", "audio.m3u8"] {
+                #expect(scratch.text("data/live/test/\(name)").hasSuffix("#EXT-X-ENDLIST\n"))
+            }
+            let names = scratch.names(in: "data/recordings/test")
+            #expect(names.count == 1 && names[0].hasSuffix("Z.mp4"), "\(names)")
+            let recorded = try frameNumbers(scratch.file("data/recordings/test/\(names[0])"), size: Clip.size)
+            #expect(irregularities(recorded) == [] && recorded.first == 0)
+            // All that was recorded is in the HLS as well: nothing was cut off.
+            #expect(try frameNumbers(scratch.file("data/live/test/index.m3u8"), size: Clip.size) == recorded)
+            #expect(!FileManager.default.fileExists(atPath: engine.rings))
+        }
+
+        @Test func aSecondSignalEndsAtOnce() throws {
+            let scratch = try Scratch()
+            // A publisher that is stopped in its tracks leaves nothing that could hold an end up; a disk that hangs would.
+            let engine = try Patchbay(graph(in: scratch), data: scratch)
+            #expect(holds(within: 20) { engine.playlist("/live/test/video.m3u8").contains("#EXTINF") })
+            engine.child.signal(SIGINT)
+            #expect(holds(within: 5) { engine.child.messages.contains("Draining") })
+            engine.child.signal(SIGINT)
+            let start = ContinuousClock.now
+            let status = engine.child.exit(within: 5)
+            // Unless it had already drained.
+            #expect(status == 1 || status == 0, "\(engine.child.messages)")
+            #expect(status == 0 || engine.child.messages.contains("Ended at once."))
+            #expect(ContinuousClock.now - start < .seconds(1))
+            #expect(!FileManager.default.fileExists(atPath: engine.rings))
+        }
+
+        @Test func aRunEndsWhenItsTimeIsOver() throws {
+            let scratch = try Scratch()
+            let engine = try Patchbay(graph(in: scratch), data: scratch, ["--for", "3s"])
+            #expect(engine.child.exit(within: 20) == 0, "\(engine.child.messages)")
+            #expect(scratch.text("data/live/test/video.m3u8").hasSuffix("#EXT-X-ENDLIST\n"))
+        }
+    }
+}
