@@ -17,7 +17,9 @@ struct Allocations {
         let counter = try Counter("\(options.folder)/allocations")
         let running = try RunningGraph(
             graph, options, environment: ["LD_PRELOAD=\(options.counter)", "ALLOCATIONS_FILE=\(counter.path)"])
-        guard running.wait(milliseconds: 2000), let first = try running.nodes() else { throw BenchError("\(graph) ended early") }
+        guard running.wait(milliseconds: 2000), let first = try running.nodes() else {
+            throw BenchError("\(graph) ended early")
+        }
         // Asking over HTTP allocates; nobody asks between the two looks.
         guard running.wait(milliseconds: 500) else { throw BenchError("\(graph) ended early") }
         let (before, faults) = (counter.counts, minorFaults(running.process.id))
@@ -33,11 +35,16 @@ struct Allocations {
         let grains = Double(second.sum("outlets", "grains") - first.sum("outlets", "grains")) * share
         for (module, count) in after.sorted(by: { $0.key < $1.key }) {
             let perGrain = Double(count - (before[module] ?? 0)) / grains
-            if module == "program" { report.add(Figure("\(name).ours", "allocations a grain, our code and Swift's", perGrain)) }
-            if module != "program", perGrain > 0 { report.add(Figure("\(name).\(module)", "allocations a grain in \(module)", perGrain)) }
+            if module == "program" {
+                report.add(Figure("\(name).ours", "allocations a grain, our code and Swift's", perGrain))
+            }
+            if module != "program", perGrain > 0 {
+                report.add(Figure("\(name).\(module)", "allocations a grain in \(module)", perGrain))
+            }
         }
         report.add(Figure("\(name).ringPages", "pages of ring mappings that could still fault", Double(absent)))
-        report.add(Figure("\(name).faults", "minor faults a grain, whole process", Double(laterFaults - faults) / grains))
+        report.add(
+            Figure("\(name).faults", "minor faults a grain, whole process", Double(laterFaults - faults) / grains))
     }
 
     private func minorFaults(_ id: pid_t) -> Int {

@@ -17,7 +17,8 @@ struct Hops {
         guard let subject = line["subject"]?.string, let ours = line[subject]?["p50"]?.double,
             let floor = line["futex"]?["p50"]?.double
         else { throw BenchError("RingBench \(command) said \(line.compact)") }
-        report.add(Figure("\(name).median", "publish to \(subject) at 50 Hz beside a futex, p50, µs", pairs: [(ours, floor)]))
+        report.add(
+            Figure("\(name).median", "publish to \(subject) at 50 Hz beside a futex, p50, µs", pairs: [(ours, floor)]))
         for (side, key) in [(subject, "ours"), ("futex", "floor")] {
             report.add(Figure("\(name).\(key).p99", "\(side), p99, µs", line[side]?["p99"]?.double ?? .nan))
         }

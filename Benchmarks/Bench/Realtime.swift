@@ -12,9 +12,12 @@ struct Realtime {
         let graph = try RunningGraph("\(options.graphs)/first-light.json", options)
         let seconds: Int64 = options.isShort ? 15 : 60
         let ages = watchPlaylist(graph, until: linux_monotonic_nanoseconds() + seconds * 1_000_000_000)
-        guard let nodes = try graph.nodes() else { throw BenchError("first-light ended early: \(contents(of: options.log) ?? "")") }
+        guard let nodes = try graph.nodes() else {
+            throw BenchError("first-light ended early: \(contents(of: options.log) ?? "")")
+        }
         let usage = try graph.end()
-        let lost = nodes.sum("inlets", "lost"), dropped = nodes.sum("outlets", "dropped")
+        let lost = nodes.sum("inlets", "lost")
+        let dropped = nodes.sum("outlets", "dropped")
         report.add(Figure("realtime.lapped", "grains that a reader lost, all edges", Double(lost)))
         report.add(Figure("realtime.dropped", "grains that a writer dropped, all edges", Double(dropped)))
         report.add(Figure("realtime.processor", "CPU, cores", usage.processor / usage.wall))
@@ -22,7 +25,10 @@ struct Realtime {
         for node in nodes {
             for outlet in node["outlets"]?.array ?? [] {
                 let stage = "\(node["id"]?.string ?? "").\(outlet["name"]?.string ?? "")"
-                report.add(Figure("realtime.age.\(stage)", "age at this outlet, p50, ms", outlet["ageMilliseconds"]?.double ?? .nan))
+                report.add(
+                    Figure(
+                        "realtime.age.\(stage)", "age at this outlet, p50, ms",
+                        outlet["ageMilliseconds"]?.double ?? .nan))
             }
             for stage in node["ledger"]?.array ?? [] {
                 for (key, name) in [("p50", "p50"), ("p99", "p99"), ("max", "max")] {
@@ -35,7 +41,9 @@ struct Realtime {
         }
         let sorted = ages.sorted()
         guard !sorted.isEmpty else { throw BenchError("first-light listed no segment in \(seconds) s") }
-        report.add(Figure("realtime.playlist.p50", "age of a segment's last picture when it is listed, p50, ms", median(sorted)))
+        report.add(
+            Figure(
+                "realtime.playlist.p50", "age of a segment's last picture when it is listed, p50, ms", median(sorted)))
         report.add(Figure("realtime.playlist.max", "the same, max, ms", sorted[sorted.count - 1]))
     }
 

@@ -80,8 +80,10 @@ struct Transcode {
 
     /// The same pictures and sizes: decodes both and compares frame by frame.
     private func compareOutputs(_ report: inout Report) throws(BenchError) {
-        let ours = try pictures("\(ourFolder)/index.m3u8", "ours"), theirs = try pictures("\(theirFolder)/index.m3u8", "theirs")
-        report.add(Figure("transcode.frames", "pictures in the output", pairs: [(Double(ours.count), Double(theirs.count))]))
+        let ours = try pictures("\(ourFolder)/index.m3u8", "ours")
+        let theirs = try pictures("\(theirFolder)/index.m3u8", "theirs")
+        report.add(
+            Figure("transcode.frames", "pictures in the output", pairs: [(Double(ours.count), Double(theirs.count))]))
         let different = zip(ours, theirs).count { $0 != $1 } + abs(ours.count - theirs.count)
         report.add(Figure("transcode.different", "pictures that differ from ffmpeg's", Double(different)))
         let sizes = (Double(bytes(in: ourFolder)), Double(bytes(in: theirFolder)))
@@ -93,7 +95,10 @@ struct Transcode {
     private func pictures(_ playlist: String, _ name: String) throws(BenchError) -> [Substring] {
         let list = "\(options.folder)/\(name).md5"
         _ = try run(
-            ["ffmpeg", "-hide_banner", "-loglevel", "error", "-y", "-i", playlist, "-map", "0:v:0", "-f", "framemd5", list],
+            [
+                "ffmpeg", "-hide_banner", "-loglevel", "error", "-y", "-i", playlist, "-map", "0:v:0", "-f", "framemd5",
+                list,
+            ],
             log: options.log)
         return (contents(of: list) ?? "").split(separator: "\n").filter { !$0.hasPrefix("#") }
             .compactMap { $0.split(separator: ",").last }

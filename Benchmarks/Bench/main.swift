@@ -34,7 +34,8 @@ struct Options {
             case "--root": root = try value()
             case let name where Options.names.contains(name): chosen = [name]
             default:
-                throw BenchError("no benchmark or option \"\(word)\"; there are \(Options.names.joined(separator: ", "))")
+                throw BenchError(
+                    "no benchmark or option \"\(word)\"; there are \(Options.names.joined(separator: ", "))")
             }
         }
     }

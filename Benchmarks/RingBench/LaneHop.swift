@@ -30,7 +30,8 @@ enum LaneHop {
         }
         period.store(Int64(1e9 / options.rate), ordering: .relaxed)
         let engine = try await start(in: folder)
-        let hops = Int(options.rate / 2), rounds = max(1, Int(options.seconds.rounded()))
+        let hops = Int(options.rate / 2)
+        let rounds = max(1, Int(options.seconds.rounded()))
         times.withLock { $0.reserveCapacity(rounds * hops) }
         var floor: [Int64] = []
         for _ in 0..<rounds {
@@ -41,7 +42,8 @@ enum LaneHop {
             floor += try round.run()[0]
         }
         _ = await engine.drain(within: .seconds(2))
-        let ours = Percentiles(nanoseconds: times.withLock { $0 }), theirs = Percentiles(nanoseconds: floor)
+        let ours = Percentiles(nanoseconds: times.withLock { $0 })
+        let theirs = Percentiles(nanoseconds: floor)
         return """
             {"benchmark":"hop","subject":"lane","rate":\(rounded(options.rate)),"unit":"us","sender":"cpu 0",\
             "receiver":"cpu 1","lane":\(ours.json),"futex":\(theirs.json),"ratio":\(rounded(ours.p50 / theirs.p50))}

@@ -42,7 +42,9 @@ package struct PatternSettings: NodeSettings {
         let size = values[Self.size]
         var colour = ColourTags.bt709
         // BT.601 below HD: 625 lines when pictures are as high, else 525 lines.
-        if size.height <= 576 { (colour.primaries, colour.transfer, colour.matrix) = size.height > 486 ? (5, 6, 5) : (6, 6, 6) }
+        if size.height <= 576 {
+            (colour.primaries, colour.transfer, colour.matrix) = size.height > 486 ? (5, 6, 5) : (6, 6, 6)
+        }
         let format = values[Self.pixelFormat]
         if format.isRGB { (colour.matrix, colour.range) = (0, 2) }
         let picture = PictureFormat(
