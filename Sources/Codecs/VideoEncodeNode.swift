@@ -127,7 +127,8 @@ package actor VideoEncodeNode: DataNode {
             context.show("conversion", box.encoder.conversion.map(JSON.string) ?? .null)
             context.show("encoder", .string("\(wanted.encoder): \(box.encoder.format.description)"))
         } catch {
-            fault = NodeFault(.unsupported, "\(settings.encoder.encoder) does not start: \(error.message)", isTransient: false)
+            fault = NodeFault(
+                .unsupported, "\(settings.encoder.encoder) does not start: \(error.message)", isTransient: false)
             return
         }
         declare()

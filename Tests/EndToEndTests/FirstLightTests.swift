@@ -14,7 +14,9 @@ extension EndToEndTests {
                 ["--set", "camera.size=640x360", "--set", "camera.rate=25"])
             let browser = try Browser(engine.base)
             var checker = HLSChecker { name in
-                guard let answer = try? engine.get("/live/first-light/\(name)"), answer.status == 200 else { return nil }
+                guard let answer = try? engine.get("/live/first-light/\(name)"), answer.status == 200 else {
+                    return nil
+                }
                 return answer.body
             }
             #expect(holds(within: 20) { !engine.playlist("/live/first-light/index.m3u8").isEmpty })

@@ -52,7 +52,8 @@ extension EndToEndTests {
             let again = try Patchbay(graph, data: data, port: engine.port, options)
             #expect(!FileManager.default.fileExists(atPath: rest))
             try players.expectPictures(75, ofReturn: true, within: 60, reopening: true)
-            #expect(players.checker.findings == [])
+            // CODECS is a SHOULD: until the first packets say what the codecs are, none is said.
+            #expect(players.checker.findings.filter { !$0.message.contains("has no CODECS") } == [])
             #expect(players.sawDiscontinuity)
             let stream = try #require(players.streams["GStreamer"])
             #expect(irregularities(stream.numbers).count == 1, "\(irregularities(stream.numbers))")
