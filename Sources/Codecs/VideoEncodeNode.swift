@@ -82,6 +82,11 @@ package actor VideoEncodeNode: DataNode {
     private var carried = GrainMemory()
     private var hasPacket = false
     private var isDiscontinuity = false
+    private var format: StreamFormat?
+    /// The picture after a hole, while what lies before it leaves the encoder.
+    private var held: FrameLease?
+    /// The encoder has been given pictures.
+    private var isBegun = false
     private var fault: NodeFault?
 
     package init(_ settings: VideoEncodeSettings, in context: NodeContext) {
@@ -111,6 +116,7 @@ package actor VideoEncodeNode: DataNode {
 
     private func open(_ format: StreamFormat) {
         guard case .rawVideo(let video) = format else { return }
+        (self.format, isBegun) = (format, false)
         do throws(AVFault) {
             var wanted = settings.encoder
             let rate = video.picture.rate ?? Rational(25, 1)
@@ -121,7 +127,8 @@ package actor VideoEncodeNode: DataNode {
             context.show("conversion", box.encoder.conversion.map(JSON.string) ?? .null)
             context.show("encoder", .string("\(wanted.encoder): \(box.encoder.format.description)"))
         } catch {
-            fault = NodeFault(.unsupported, "\(settings.encoder.encoder) does not start: \(error.message)", isTransient: false)
+            fault = NodeFault(
+                .unsupported, "\(settings.encoder.encoder) does not start: \(error.message)", isTransient: false)
             return
         }
         declare()
@@ -168,12 +175,19 @@ package actor VideoEncodeNode: DataNode {
 
     private func feed(_ box: VideoEncoderBox) -> Step {
         guard case .running = phase, let inlet else { return .again }
+        if let lease = held.take() { return send(lease, box) }
         switch inlet.takeFrame() {
         case .nothing: return .wait
         case .lapped:
             isDiscontinuity = true
             return .again
-        case .frame(let lease): return send(lease, box)
+        case .frame(let lease):
+            // Encoders number decoding times by the pictures that came before: across a hole those would be of the
+            // other side. So one encoder ends before the hole and another begins after it.
+            guard isBegun, isDiscontinuity || lease.grain.isDiscontinuity else { return send(lease, box) }
+            held = consume lease
+            finish(then: format)
+            return .again
         }
     }
 
@@ -195,6 +209,7 @@ package actor VideoEncodeNode: DataNode {
             picture.isTopFieldFirst = grain.flags & PBR_GRAIN_TOP_FIELD_FIRST != 0
         }
         if let captions = sideData(.captions, in: lease.sideData) { picture.captions = captions }
+        isBegun = true
         picture.token = carried.remember(grain)
         let buffer = lease.buffer
         lender.take(lease.handOver(), buffer)
@@ -226,6 +241,7 @@ package actor VideoEncodeNode: DataNode {
 
     package func stop() {
         // Leases go back before the inlet leaves its ring.
+        held = nil
         box = nil
         phase = .ended
     }

@@ -39,6 +39,8 @@ package final class Inlet: @unchecked Sendable {
     private var frames: FrameRingReader?
     private var packets: PacketRingReader?
     private var joinedGeneration: UInt32 = 0
+    /// It was looked for before there was a ring.
+    private var hasWaited = false
     private var cursor: UInt64?
     private var lastSignal = Signal.waiting
     package private(set) var format: StreamFormat?
@@ -147,6 +149,7 @@ package final class Inlet: @unchecked Sendable {
         isLossless = source?.isLossless ?? false
         cursor = nil
         joinedGeneration = 0
+        hasWaited = false
         lastSignal = .waiting
         hasEnded = false
         return isFirst ? nextNews() : .rewired
@@ -154,6 +157,7 @@ package final class Inlet: @unchecked Sendable {
 
     private func join(_ port: OutletPort) -> InletNews? {
         guard port.generation != joinedGeneration, let ring = port.currentRing() else {
+            hasWaited = true
             switch port.signal {
             case .ended, .removed:
                 hasEnded = true
@@ -189,10 +193,11 @@ package final class Inlet: @unchecked Sendable {
     /// edge, else from the newest (key) grain.
     private var start: ReaderStart {
         if let cursor { return .sequence(cursor) }
-        return isLossless || joinedGeneration == 0 && isFresh ? .oldest : .newestKey
+        return isLossless || joinedGeneration == 0 && (hasWaited || isFresh) ? .oldest : .newestKey
     }
 
-    /// Whether the ring has never dropped a grain: then a joining reader can have it from the first one on.
+    /// Whether the ring is new to everybody: then a joining reader can have it from the first grain on. One that has
+    /// waited for the ring can in any case, however many came at once before it looked.
     private var isFresh: Bool { (port?.mapping).map { $0.head <= 2 } ?? true }
 
     private var isDrained: Bool { (frames?.lag ?? packets?.lag ?? 0) == 0 }

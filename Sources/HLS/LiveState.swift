@@ -279,6 +279,8 @@ struct LiveState {
                 uri: "\(rendition.description.name).m3u8",
                 bandwidth: rendition.meter.peak + (others.map(\.meter.peak).max() ?? 0),
                 averageBandwidth: rounded(rendition.meter.average + (others.map(\.meter.average).max() ?? 0)))
+            // Rounding goes up, but not past the peak.
+            variant.averageBandwidth = min(variant.averageBandwidth, variant.bandwidth)
             let codecs = ([rendition] + others).map(\.description.codec)
             // A list that leaves one out would be false: none is better (SHOULD, section 4.3.4.2).
             if !codecs.contains(nil) { variant.codecs = unique(codecs.compactMap { $0 }) }

@@ -93,6 +93,8 @@ struct BitRateMeter: Hashable, Sendable {
         }
         // All that was ever measured is too short to count: better than to claim nothing.
         if peak == 0 { peak = Self.rate(bits, length) }
+        // Segments too short to count for the peak do count for the average, which is never above it.
+        peak = max(peak, average)
         recent.removeFirst(recent.count - max(used, 1))
     }
 

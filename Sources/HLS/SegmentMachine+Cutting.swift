@@ -40,7 +40,9 @@ extension SegmentMachine {
         let track = tracks[index]
         guard index != leader, track.isVideo, !track.isOpen, !track.isSilent, !track.isEnded, track.lastArrival != nil
         else { return false }
-        return time.map { $0 >= track.arrivedEnd } ?? true
+        // A packet that waits may be the key frame: audio that went past its start would be too far for it.
+        let limit = min(track.arrivedEnd, track.queue.first?.packet.pts ?? track.arrivedEnd)
+        return time.map { $0 >= limit } ?? true
     }
 
     private mutating func decide(start: MediaTime, previousEnd: MediaTime, isBreak: Bool, isBackward: Bool) {

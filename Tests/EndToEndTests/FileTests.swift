@@ -15,7 +15,8 @@ extension EndToEndTests {
             let child = try ChildProcess(
                 Patchbay.program,
                 [
-                    "run", Patchbay.graph("file-transcode"), "--set", "in.path=\(clip.path)", "--set", "live.window=1000",
+                    "run", Patchbay.graph("file-transcode"), "--set", "in.path=\(clip.path)", "--set",
+                    "live.window=1000",
                     "--data", data.file("data"), "--listen", "127.0.0.1:0",
                 ])
             #expect(child.exit(within: 60) == 0, "\(child.messages)")

@@ -29,7 +29,10 @@ extension EndToEndTests {
         /// One copy of SRT is mapped.
         private func isAlone(_ engine: Patchbay) throws {
             let maps = try run("cat", ["/proc/\(engine.child.id)/maps"])
-            let libraries = Set(maps.split(separator: "\n").compactMap { $0.split(separator: "/").last }.filter { $0.contains("libsrt") })
+            let libraries = Set(
+                maps.split(separator: "\n").compactMap { $0.split(separator: "/").last }.filter {
+                    $0.contains("libsrt")
+                })
             #expect(libraries.count == 1, "\(libraries)")
         }
     }

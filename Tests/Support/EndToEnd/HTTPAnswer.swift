@@ -20,7 +20,9 @@ package struct HTTPAnswer {
         _ method: String, port: UInt16, _ path: String, headers: [String] = [], body: [UInt8]? = nil
     ) throws -> HTTPAnswer {
         let scratch = try Scratch()
-        var arguments = ["-s", "-S", "--max-time", "20", "-X", method, "-D", scratch.file("head"), "-o", scratch.file("body")]
+        var arguments = [
+            "-s", "-S", "--max-time", "20", "-X", method, "-D", scratch.file("head"), "-o", scratch.file("body"),
+        ]
         for header in headers { arguments += ["-H", header] }
         if let body {
             try Data(body).write(to: URL(fileURLWithPath: scratch.file("sent")))

@@ -37,8 +37,10 @@ package func lipSync(_ path: String, size: PictureSize, sampleRate: Int = 48_000
     try ffmpeg("-i", path, "-map", "0:a:0", "-af", "pan=mono|c0=c0", "-f", "f32le", scratch.file("sound"))
     let bytes = scratch.bytes("sound") ?? []
     guard let first = times.first(where: { $0.stream == 1 })?.time else { return [] }
-    let beeps = bytes.withUnsafeBytes { PatternReader.beeps($0.assumingMemoryBound(to: Float.self).span, sampleRate: sampleRate) }
-        .map { first + Double($0) / Double(sampleRate) }
+    let beeps = bytes.withUnsafeBytes {
+        PatternReader.beeps($0.assumingMemoryBound(to: Float.self).span, sampleRate: sampleRate)
+    }
+    .map { first + Double($0) / Double(sampleRate) }
     return flashes.filter { $0 > first + 0.1 }.compactMap { flash in
         beeps.map { $0 - flash }.min { abs($0) < abs($1) }
     }

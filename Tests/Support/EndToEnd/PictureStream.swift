@@ -35,7 +35,8 @@ package final class PictureStream {
         try PictureStream(
             "ffmpeg",
             [
-                "-hide_banner", "-nostdin", "-v", "warning", "-i", url, "-map", "0:v:0", "-fps_mode", "passthrough", "-f",
+                "-hide_banner", "-nostdin", "-v", "warning", "-i", url, "-map", "0:v:0", "-fps_mode", "passthrough",
+                "-f",
                 "rawvideo", "-pix_fmt", "gray", "-",
             ], size: size)
     }
@@ -46,7 +47,8 @@ package final class PictureStream {
             "gst-launch-1.0",
             [
                 "-q", "uridecodebin3", "uri=\(url)", "caps=video/x-raw", "!", "videoconvert", "!",
-                "video/x-raw,format=GRAY8,width=\(size.width),height=\(size.height)", "!", "fdsink", "fd=1", "sync=true",
+                "video/x-raw,format=GRAY8,width=\(size.width),height=\(size.height)", "!", "fdsink", "fd=1",
+                "sync=true",
             ], size: size)
     }
 

@@ -46,7 +46,10 @@ package struct HLSChecker {
         let uris = playlist.variants.map(\.uri) + playlist.media.compactMap { $0["URI"] }
         for uri in Set(uris).sorted() { observeMedia(uri, isIndependent: playlist.isIndependent, now: now) }
         checkRenditions(Set(uris))
-        for variant in playlist.variants { checkBandwidth(variant, playlist.media) }
+        // Asked for again: a segment may have been added since, with a higher rate that this one says.
+        var later = PlaylistReader(multivariant)
+        let newest = fetch(multivariant).map { later.multivariant(String(decoding: $0, as: UTF8.self)) } ?? playlist
+        for variant in newest.variants { checkBandwidth(variant, newest.media) }
         checkRemoved(now: now)
     }
 
