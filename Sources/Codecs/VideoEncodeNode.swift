@@ -83,6 +83,8 @@ package actor VideoEncodeNode: DataNode {
     private var hasPacket = false
     private var isDiscontinuity = false
     private var fault: NodeFault?
+    /// The encoder writes no captions, and nobody has been told.
+    private var losesCaptions = false
 
     package init(_ settings: VideoEncodeSettings, in context: NodeContext) {
         self.settings = settings
@@ -118,13 +120,22 @@ package actor VideoEncodeNode: DataNode {
             let box = VideoEncoderBox(try VideoEncoder(wanted, input: video))
             self.box = box
             phase = .running
+            losesCaptions = !writesCaptions(videoEncoder: wanted.encoder)
             context.show("conversion", box.encoder.conversion.map(JSON.string) ?? .null)
             context.show("encoder", .string("\(wanted.encoder): \(box.encoder.format.description)"))
         } catch {
-            fault = NodeFault(.unsupported, "\(settings.encoder.encoder) does not start: \(error.message)", isTransient: false)
+            fault = NodeFault(
+                .unsupported, "\(settings.encoder.encoder) does not start: \(error.message)", isTransient: false)
             return
         }
         declare()
+    }
+
+    private func reportLostCaptions() {
+        losesCaptions = false
+        let message = "\(settings.encoder.encoder) writes no captions: those of the input are left out"
+        context.show("captions", .string(message))
+        context.log(.warning, message)
     }
 
     private func declare() {
@@ -194,7 +205,10 @@ package actor VideoEncodeNode: DataNode {
         if grain.flags & PBR_GRAIN_INTERLACED != 0 {
             picture.isTopFieldFirst = grain.flags & PBR_GRAIN_TOP_FIELD_FIRST != 0
         }
-        if let captions = sideData(.captions, in: lease.sideData) { picture.captions = captions }
+        if let captions = sideData(.captions, in: lease.sideData) {
+            picture.captions = captions
+            if losesCaptions { reportLostCaptions() }
+        }
         picture.token = carried.remember(grain)
         let buffer = lease.buffer
         lender.take(lease.handOver(), buffer)

@@ -58,7 +58,8 @@ extension APIProblem {
             let errors = faults.faults.map { Fault(pointer: "\($0.pointer)", detail: $0.detail) }
             let count = errors.count == 1 ? "One thing is" : "\(errors.count) things are"
             self.init(
-                .invalidGraph, "\(count) wrong with the graph that the patch makes; nothing was changed. "
+                .invalidGraph,
+                "\(count) wrong with the graph that the patch makes; nothing was changed. "
                     + (errors.first.map { "\($0.pointer): \($0.detail)" } ?? ""),
                 pointer: errors.first?.pointer, errors: errors)
         case .patch(let fault):
