@@ -18,3 +18,12 @@ package func isPlainOption(_ name: String, ofVideoEncoder encoder: String) -> Bo
         }
     }
 }
+
+/// Whether a video encoder writes the captions (CTA-708 in A/53 part 4) that come with pictures: those that do have an
+/// option for it. libavcodec 59 hands none to x265.
+package func writesCaptions(videoEncoder encoder: String) -> Bool {
+    guard var description = avcodec_find_encoder_by_name(encoder)?.pointee.priv_class else { return false }
+    return withUnsafeMutablePointer(to: &description) {
+        av_opt_find($0, "a53cc", nil, 0, AV_OPT_SEARCH_FAKE_OBJ) != nil
+    }
+}

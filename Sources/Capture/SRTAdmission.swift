@@ -51,7 +51,8 @@ final class SRTAdmission: Sendable {
         guard time != 0, context.now - time > Self.handshake else { return }
         guard admitted.compareExchange(expected: time, desired: 0, ordering: .relaxed).exchanged else { return }
         context.log(
-            .warning, "a publisher was refused: its passphrase is not ours, or it has one and we have none; both ends "
+            .warning,
+            "a publisher was refused: its passphrase is not ours, or it has one and we have none; both ends "
                 + "need the same \"passphrase\"")
     }
 

@@ -168,7 +168,8 @@ package actor SRTSource: DataNode {
             demuxer = try Demuxer.open(source: bytes, name: "SRT from \(peer)", options: options, interruption: context)
         } catch {
             if !error.isInterruption {
-                disconnected("it sends no transport stream that can be read (\(bytes.received) bytes came): \(error.message)")
+                disconnected(
+                    "it sends no transport stream that can be read (\(bytes.received) bytes came): \(error.message)")
             }
             return
         }

@@ -88,6 +88,8 @@ package actor VideoEncodeNode: DataNode {
     /// The encoder has been given pictures.
     private var isBegun = false
     private var fault: NodeFault?
+    /// The encoder writes no captions, and nobody has been told.
+    private var losesCaptions = false
 
     package init(_ settings: VideoEncodeSettings, in context: NodeContext) {
         self.settings = settings
@@ -124,6 +126,7 @@ package actor VideoEncodeNode: DataNode {
             let box = VideoEncoderBox(try VideoEncoder(wanted, input: video))
             self.box = box
             phase = .running
+            losesCaptions = !writesCaptions(videoEncoder: wanted.encoder)
             context.show("conversion", box.encoder.conversion.map(JSON.string) ?? .null)
             context.show("encoder", .string("\(wanted.encoder): \(box.encoder.format.description)"))
         } catch {
@@ -132,6 +135,13 @@ package actor VideoEncodeNode: DataNode {
             return
         }
         declare()
+    }
+
+    private func reportLostCaptions() {
+        losesCaptions = false
+        let message = "\(settings.encoder.encoder) writes no captions: those of the input are left out"
+        context.show("captions", .string(message))
+        context.log(.warning, message)
     }
 
     private func declare() {
@@ -208,7 +218,10 @@ package actor VideoEncodeNode: DataNode {
         if grain.flags & PBR_GRAIN_INTERLACED != 0 {
             picture.isTopFieldFirst = grain.flags & PBR_GRAIN_TOP_FIELD_FIRST != 0
         }
-        if let captions = sideData(.captions, in: lease.sideData) { picture.captions = captions }
+        if let captions = sideData(.captions, in: lease.sideData) {
+            picture.captions = captions
+            if losesCaptions { reportLostCaptions() }
+        }
         isBegun = true
         picture.token = carried.remember(grain)
         let buffer = lease.buffer

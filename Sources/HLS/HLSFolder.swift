@@ -93,7 +93,8 @@ final class HLSFolder {
     var isBehind: Bool { backlog > Self.backlogLimit / 4 }
     /// Nothing is left to do.
     var isIdle: Bool {
-        writes.isEmpty && texts.isEmpty && report.leftovers.withLock(\.isEmpty) && report.underWay.load(ordering: .acquiring) == 0
+        writes.isEmpty && texts.isEmpty && report.leftovers.withLock(\.isEmpty)
+            && report.underWay.load(ordering: .acquiring) == 0
             && report.textsUnderWay.load(ordering: .acquiring) == 0
     }
     var failures: UInt64 { report.failures.load(ordering: .relaxed) + lost }
