@@ -140,6 +140,8 @@ package final class Inlet: @unchecked Sendable {
 
     private func rewire() -> InletNews? {
         leave()
+        // It may have looked at this reader's cursor again after the engine took the edge away.
+        if isLossless { port?.ringWriter() }
         let isFirst = seenVersion == 0
         seenVersion = wiring.version
         let source = wiring.current
@@ -216,7 +218,7 @@ package final class Inlet: @unchecked Sendable {
     /// Lets go of the ring; a lossless writer goes on without.
     func close() {
         leave()
-        wiring.disconnect()
+        wiring.close()
         seenVersion = wiring.version
         port = nil
     }

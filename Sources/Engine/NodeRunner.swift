@@ -143,7 +143,7 @@ package final class NodeRunner: LaneResident, @unchecked Sendable {
         guard await interrupting({ await self.node.end(self, leaving: signal) }) == nil else { return }
         // Its outlets are its lane's; only their readers can still be told.
         for outlet in context.outlets { outlet.port.endWithoutWriter() }
-        for inlet in context.inlets { inlet.wiring.disconnect() }
+        for inlet in context.inlets { inlet.wiring.close() }
     }
     fileprivate func end(leaving signal: Signal) {
         if state != .left {

@@ -40,6 +40,9 @@ package final class Outlet: @unchecked Sendable {
     private var nextSequence: UInt64 = 0
     private var holds: UInt32 = 0
     private var needsDiscontinuity = false
+    /// When the newest grain was stamped, and when its stage began.
+    private var stampTime: Int64 = 0
+    private var stageBegin: Int64 = 0
     package private(set) var format: StreamFormat?
     package private(set) var pictureStore: RingPictureStore?
 
@@ -150,11 +153,15 @@ package final class Outlet: @unchecked Sendable {
 
     /// Whether a grain may be published now. When not, the lane is rung once it may. Always true on live edges.
     package var isReady: Bool {
-        if port.takeRenewal(), let format {
-            do throws(NodeFault) { try renew(format) } catch { port.refused.wrappingAdd(1, ordering: .relaxed) }
-        }
+        renewIfWanted()
         if let mapping = frames?.mapping ?? packets?.mapping, !port.losslessReadersJoined(mapping) { return false }
         return frames?.hasRoom() ?? true
+    }
+
+    /// A reader found no room in the ring: a larger one takes its place.
+    private func renewIfWanted() {
+        guard port.takeRenewal(), let format else { return }
+        do throws(NodeFault) { try renew(format) } catch { port.refused.wrappingAdd(1, ordering: .relaxed) }
     }
 
     // MARK: Frames
@@ -162,13 +169,20 @@ package final class Outlet: @unchecked Sendable {
     /// A buffer to fill, or nil when none is free: then the grain is dropped, which is counted.
     package func claim() -> FrameClaim? {
         assert(lane.isCurrentThread)
+        // Sources on live edges don't ask whether there is room.
+        renewIfWanted()
         return frames?.claim()
     }
 
     package func publish(_ claim: consuming FrameClaim, _ grain: Grain, sideData: UnsafeRawBufferPointer? = nil) {
         let grain = stamped(grain)
+        // Claimed before the ring was renewed: its buffer is not one of this ring's.
+        guard frames?.owns(claim) ?? false else {
+            port.refused.wrappingAdd(1, ordering: .relaxed)
+            return
+        }
         frames?.publish(claim, grain, sideData: sideData)
-        port.ringReaders()
+        published(grain)
     }
 
     /// Publishes a buffer of the picture store that the decoder goes on holding.
@@ -177,7 +191,7 @@ package final class Outlet: @unchecked Sendable {
     ) -> Published {
         let grain = stamped(grain)
         let published = frames?.publish(held: buffer, grain, sideData: sideData) ?? .inUse
-        if case .done = published { port.ringReaders() }
+        if case .done = published { self.published(grain) }
         return published
     }
 
@@ -191,31 +205,35 @@ package final class Outlet: @unchecked Sendable {
     ) -> Appended {
         assert(lane.isCurrentThread)
         guard packets != nil else { return .tooLarge }
-        let appended = packets!.append(stamped(grain), payload, sideData: sideData)
+        let grain = stamped(grain)
+        let appended = packets!.append(grain, payload, sideData: sideData)
         switch appended {
         case .done:
             if grain.dts != .min { packets!.set(watermark: grain.dts) }
-            needsDiscontinuity = false
-            port.ringReaders()
+            published(grain)
         case .tooLarge: port.refused.wrappingAdd(1, ordering: .relaxed)
         case .wait: break
         }
         return appended
     }
 
-    /// Stamps the ledger and keeps the figures of this outlet.
+    /// Stamps the ledger; the first grain after a restart is a marked discontinuity.
     private func stamped(_ grain: Grain) -> Grain {
         var grain = grain
-        let now = clock.monotonic
-        if grain.origin != .min { port.age.record(nanoseconds: now - grain.origin) }
-        port.stage.record(nanoseconds: now - (grain.latestStamp ?? (grain.origin == .min ? now : grain.origin)))
-        grain.stamp(stage: stage, at: now)
-        if needsDiscontinuity {
-            grain.isDiscontinuity = true
-            if frames != nil { needsDiscontinuity = false }
-        }
-        if grain.pts != .min { port.newest.store(grain.pts, ordering: .relaxed) }
+        stampTime = clock.monotonic
+        stageBegin = grain.latestStamp ?? (grain.origin == .min ? stampTime : grain.origin)
+        grain.stamp(stage: stage, at: stampTime)
+        if needsDiscontinuity { grain.isDiscontinuity = true }
         return grain
+    }
+
+    /// Keeps the figures of this outlet, once for each grain that went out, and tells its readers.
+    private func published(_ grain: Grain) {
+        needsDiscontinuity = false
+        if grain.origin != .min { port.age.record(nanoseconds: stampTime - grain.origin) }
+        port.stage.record(nanoseconds: stampTime - stageBegin)
+        if grain.pts != .min { port.newest.store(grain.pts, ordering: .relaxed) }
+        port.ringReaders()
     }
 
     // MARK: State
