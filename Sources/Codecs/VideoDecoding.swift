@@ -23,6 +23,10 @@ struct VideoDecoding {
     private var attached: RingPictureStore?
     private var hasPicture = false
     private var needsKey = true
+    /// What readers are told once the decoder is empty.
+    private var signalAfterwards: Signal?
+    /// Something was lost before the next packet.
+    private var isDiscontinuity = false
     /// What packets carried, by token: libavcodec hands the token through to the picture.
     private var carried = GrainMemory()
     private let sideData = SideDataBox()
@@ -44,17 +48,22 @@ struct VideoDecoding {
             if box == nil { open(format) } else { finish(then: format) }
         case .ended:
             if box == nil { phase = .ended } else { finish(then: nil) }
-        case .noSignal, .absent:
-            // What is inside belongs to what was; show it, and start afresh with what comes.
-            if box != nil, let format = inlet.format { finish(then: format) }
-            outlet.set(.noSignal)
-        case .rewired: needsKey = true
+        case .noSignal: silence(.noSignal)
+        case .absent: silence(.absent)
+        case .rewired: (needsKey, isDiscontinuity) = (true, true)
         }
     }
 
     private mutating func finish(then next: StreamFormat?) {
         _ = box?.decoder.finish()
         phase = .finishing(next: next)
+    }
+
+    /// What is inside belongs to what was: it is shown before readers are told, and what comes is started afresh.
+    private mutating func silence(_ signal: Signal) {
+        guard box != nil, let format = inlet.format else { return outlet.set(signal) }
+        signalAfterwards = signal
+        finish(then: format)
     }
 
     private mutating func open(_ format: StreamFormat) {
@@ -119,6 +128,8 @@ struct VideoDecoding {
     private mutating func reopen() -> TrackStep {
         guard case .finishing(let next) = phase else { return .idle }
         box = nil
+        if let signal = signalAfterwards { outlet.set(signal) }
+        signalAfterwards = nil
         guard let next else {
             phase = .ended
             return .ended
@@ -134,7 +145,7 @@ struct VideoDecoding {
         switch inlet.peekPacket() {
         case .nothing: return .idle
         case .lapped:
-            needsKey = true
+            (needsKey, isDiscontinuity) = (true, true)
             return .busy
         case .packet(let grain):
             guard !needsKey || grain.isKey else {
@@ -152,7 +163,9 @@ struct VideoDecoding {
             // Overwritten while it was copied: the next look tells the loss.
             return .busy
         }
-        needsKey = false
+        var grain = grain
+        if isDiscontinuity { grain.isDiscontinuity = true }
+        (needsKey, isDiscontinuity) = (false, false)
         let token = carried.remember(grain)
         let outcome = box.decoder.send(
             size: Int(grain.size), pts: grain.presentation?.nanoseconds, dts: grain.decoding?.nanoseconds,
