@@ -25,6 +25,10 @@ struct VideoDecoding {
     private var needsKey = true
     /// What readers are told once the decoder is empty.
     private var signalAfterwards: Signal?
+    /// PTS of the newest picture that a decoder before this one gave out, until one after it comes.
+    private var shownBefore: Int64?
+    /// Times further back than this are another timeline's.
+    private static let longestGOP: Int64 = 30_000_000_000
     /// Something was lost before the next packet.
     private var isDiscontinuity = false
     /// What packets carried, by token: libavcodec hands the token through to the picture.
@@ -38,6 +42,8 @@ struct VideoDecoding {
         self.outlet = outlet
         self.settings = settings
         self.context = context
+        let newest = outlet.port.newest.load(ordering: .relaxed)
+        shownBefore = newest == .min ? nil : newest
     }
 
     // MARK: News
@@ -183,6 +189,10 @@ struct VideoDecoding {
         ignoresFieldOrder = true
         let picture = box.decoder.picture
         let grain = grain(for: picture)
+        guard !wasShown(grain.pts) else {
+            context.counters.skipped.wrappingAdd(1, ordering: .relaxed)
+            return .busy
+        }
         fillSideData(picture)
         if let buffer = picture.index(in: outlet.pictureStore),
             case .done = outlet.publish(held: buffer, grain, sideData: sideData.writer.bytes)
@@ -190,6 +200,15 @@ struct VideoDecoding {
             return .busy
         }
         return copy(picture, grain)
+    }
+
+    /// A decoder that takes another's place begins at the newest key frame, some pictures back.
+    private mutating func wasShown(_ pts: Int64) -> Bool {
+        guard let newest = shownBefore, pts != .min, pts <= newest, newest - pts < Self.longestGOP else {
+            shownBefore = nil
+            return false
+        }
+        return true
     }
 
     /// The picture lies on libav's heap, in an earlier ring, or is shown twice.

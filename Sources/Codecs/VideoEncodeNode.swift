@@ -82,6 +82,8 @@ package actor VideoEncodeNode: DataNode {
     private var carried = GrainMemory()
     private var hasPacket = false
     private var isDiscontinuity = false
+    /// What readers are told once the encoder is empty.
+    private var signalAfterwards: Signal?
     private var fault: NodeFault?
 
     package init(_ settings: VideoEncodeSettings, in context: NodeContext) {
@@ -98,8 +100,8 @@ package actor VideoEncodeNode: DataNode {
         switch news {
         case .format(let format): if box == nil { open(format) } else { finish(then: format) }
         case .ended: if box == nil { phase = .ended } else { finish(then: nil) }
-        case .noSignal: outlet?.set(.noSignal)
-        case .absent: outlet?.set(.absent)
+        case .noSignal: silence(.noSignal)
+        case .absent: silence(.absent)
         case .rewired: isDiscontinuity = true
         }
     }
@@ -107,6 +109,16 @@ package actor VideoEncodeNode: DataNode {
     private func finish(then next: StreamFormat?) {
         _ = box?.encoder.finish()
         phase = .finishing(next: next)
+    }
+
+    /// What the encoder looks ahead at is given out before readers are told; what comes is encoded afresh.
+    private func silence(_ signal: Signal) {
+        guard box != nil, let format = inlet?.format else {
+            outlet?.set(signal)
+            return
+        }
+        signalAfterwards = signal
+        finish(then: format)
     }
 
     private func open(_ format: StreamFormat) {
@@ -156,6 +168,8 @@ package actor VideoEncodeNode: DataNode {
     private func reopen() -> Step {
         guard case .finishing(let next) = phase else { return .wait }
         box = nil
+        if let signal = signalAfterwards { outlet?.set(signal) }
+        signalAfterwards = nil
         guard let next else {
             phase = .ended
             return .finished

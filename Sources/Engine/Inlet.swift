@@ -42,6 +42,8 @@ package final class Inlet: @unchecked Sendable {
     private var cursor: UInt64?
     private var lastSignal = Signal.waiting
     package private(set) var format: StreamFormat?
+    /// Whether the node knows the format of what this wiring feeds it.
+    private var hasToldFormat = false
     package private(set) var hasEnded = false
     let figures = InletFigures()
 
@@ -151,6 +153,7 @@ package final class Inlet: @unchecked Sendable {
         joinedGeneration = 0
         lastSignal = .waiting
         hasEnded = false
+        hasToldFormat = false
         return isFirst ? nextNews() : .rewired
     }
 
@@ -180,11 +183,14 @@ package final class Inlet: @unchecked Sendable {
             return nil
         }
         joinedGeneration = ring.generation
+        // A ring that is only larger than the one before is no news: codecs go on as they are.
+        let isNews = !hasToldFormat || format != ring.format
+        hasToldFormat = true
         format = ring.format
         figures.install(frames?.seat ?? packets?.seat)
         // A lossless writer waits until everybody has joined.
         port.ringWriter()
-        return .format(ring.format)
+        return isNews ? .format(ring.format) : nextNews()
     }
 
     /// The next generation goes on where the last one stopped; a first join takes what is there: all of a lossless

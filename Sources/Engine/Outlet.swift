@@ -42,6 +42,10 @@ package final class Outlet: @unchecked Sendable {
     private var needsDiscontinuity = false
     /// When the newest grain was stamped, and when its stage began.
     private var stampTime: Int64 = 0
+    /// Bytes that a packet ring must have at least, after the largest packet so far.
+    private var leastCapacity: UInt64 = 0
+    /// A coded 8K picture takes less.
+    private static let largestPacket = 32 << 20
     private var stageBegin: Int64 = 0
     package private(set) var format: StreamFormat?
     package private(set) var pictureStore: RingPictureStore?
@@ -121,6 +125,7 @@ package final class Outlet: @unchecked Sendable {
     private func ringSpec(_ format: StreamFormat) -> RingSpec {
         var spec = RingDepth.spec(
             for: format, hold: port.hold, holds: holds, leasesRoom: port.leasesRoom, isUnpaced: isUnpaced)
+        if case .packet(let capacity) = spec.shape { spec.shape = .packet(capacity: max(capacity, leastCapacity)) }
         spec.generation = generation + 1
         spec.firstSequence = nextSequence
         return spec
@@ -206,7 +211,11 @@ package final class Outlet: @unchecked Sendable {
         assert(lane.isCurrentThread)
         guard packets != nil else { return .tooLarge }
         let grain = stamped(grain)
-        let appended = packets!.append(grain, payload, sideData: sideData)
+        var appended = packets!.append(grain, payload, sideData: sideData)
+        if case .tooLarge = appended, grows(to: payload.count + (sideData?.count ?? 0)) {
+            // A lossless reader has still to join the larger ring.
+            appended = isReady ? packets!.append(grain, payload, sideData: sideData) : .wait
+        }
         switch appended {
         case .done:
             if grain.dts != .min { packets!.set(watermark: grain.dts) }
@@ -215,6 +224,15 @@ package final class Outlet: @unchecked Sendable {
         case .wait: break
         }
         return appended
+    }
+
+    /// Makes a larger ring for a packet that is more than half of this one: rates that formats name are means, and a
+    /// key frame may be as large as all that a ring of their size holds. False where it is past all bounds.
+    private func grows(to size: Int) -> Bool {
+        guard let format, size <= Self.largestPacket else { return false }
+        leastCapacity = max(leastCapacity, UInt64(size) * 4)
+        do throws(NodeFault) { try renew(format) } catch { return false }
+        return true
     }
 
     /// Stamps the ledger; the first grain after a restart is a marked discontinuity.
