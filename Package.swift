@@ -66,7 +66,7 @@ let package = Package(
         .testTarget(name: "MediaTests", dependencies: ["Media", "CRingLayout"], swiftSettings: strict),
         .testTarget(
             name: "CaptureTests",
-            dependencies: ["Capture", "Codecs", "Routing", "Engine", "AV", "Graph", "Media", "GraphHarness"],
+            dependencies: ["Capture", "Codecs", "Routing", "Engine", "AV", "Files", "Graph", "Media", "GraphHarness"],
             swiftSettings: strict),
         .testTarget(
             name: "EngineTests", dependencies: ["Engine", "Capture", "Codecs", "Routing", "CLinux"],

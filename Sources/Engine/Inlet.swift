@@ -40,6 +40,8 @@ package final class Inlet: @unchecked Sendable {
     private var packets: PacketRingReader?
     private var joinedGeneration: UInt32 = 0
     private var cursor: UInt64?
+    /// Grains lost between two rings that the node has not been told of.
+    private var skipped: UInt64 = 0
     private var lastSignal = Signal.waiting
     package private(set) var format: StreamFormat?
     /// Whether the node knows the format of what this wiring feeds it.
@@ -63,6 +65,7 @@ package final class Inlet: @unchecked Sendable {
     package func takeFrame() -> FrameTake {
         assert(lane.isCurrentThread)
         guard frames != nil else { return .nothing }
+        if let lost = takeSkipped() { return .lapped(lost: lost) }
         switch frames!.next() {
         case .frame(let lease):
             cursor = frames?.position
@@ -80,6 +83,7 @@ package final class Inlet: @unchecked Sendable {
     package func peekPacket() -> PacketTake {
         assert(lane.isCurrentThread)
         guard packets != nil else { return .nothing }
+        if let lost = takeSkipped() { return .lapped(lost: lost) }
         switch packets!.peek() {
         case .packet(let grain):
             lastSignal = .live
@@ -150,6 +154,7 @@ package final class Inlet: @unchecked Sendable {
         port = source?.port
         isLossless = source?.isLossless ?? false
         cursor = nil
+        skipped = 0
         joinedGeneration = 0
         lastSignal = .waiting
         hasEnded = false
@@ -168,6 +173,10 @@ package final class Inlet: @unchecked Sendable {
             case .waiting, .live, .superseded: return nil
             }
         }
+        guard cursor != nil || !ring.format.type.isRaw || port.hasRoom(ring.mapping) else {
+            port.requestRenewal()
+            return nil
+        }
         do throws(RingError) {
             if ring.format.type.isRaw {
                 frames = try FrameRingReader(
@@ -183,6 +192,7 @@ package final class Inlet: @unchecked Sendable {
             return nil
         }
         joinedGeneration = ring.generation
+        countSkipped()
         // A ring that is only larger than the one before is no news: codecs go on as they are.
         let isNews = !hasToldFormat || format != ring.format
         hasToldFormat = true
@@ -202,6 +212,20 @@ package final class Inlet: @unchecked Sendable {
 
     /// Whether the ring has never dropped a grain: then a joining reader can have it from the first one on.
     private var isFresh: Bool { (port?.mapping).map { $0.head <= 2 } ?? true }
+
+    /// What a ring between the last one and this held is lost, as if this reader had been lapped in it.
+    private func countSkipped() {
+        guard let cursor, let position = frames?.position ?? packets?.position, position > cursor else { return }
+        skipped += position - cursor
+        figures.lose(position - cursor)
+    }
+
+    /// Tells of a loss between two rings, once.
+    private func takeSkipped() -> UInt64? {
+        guard skipped > 0 else { return nil }
+        defer { skipped = 0 }
+        return skipped
+    }
 
     private var isDrained: Bool { (frames?.lag ?? packets?.lag ?? 0) == 0 }
 

@@ -271,10 +271,13 @@ package final class Outlet: @unchecked Sendable {
     /// The node is gone for good: readers are told, the name goes.
     func remove() {
         set(.removed)
-        frames?.unlink()
-        packets?.unlink()
+        unlink()
         letGo()
     }
+
+    /// Takes the name of the newest ring away; a node that failed before it was removed has let go of its writer. Any
+    /// thread.
+    func unlink() { port.mapping?.takeAway(name: path) }
 
     /// The node is gone, another will come: readers keep their mapping, which says "no signal".
     func abandon() {

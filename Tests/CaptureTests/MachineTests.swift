@@ -1,7 +1,9 @@
 // The small machines of the sources: track selection, back-off, who may publish over SRT.
 @testable import AV
 @testable import Capture
-import Engine
+@testable import Engine
+import Files
+import Foundation
 import Graph
 import Media
 import Testing
@@ -105,32 +107,48 @@ import Testing
 }
 
 @Suite("SRT admission") struct SRTAdmissionTests {
+    private func admission(_ streamID: String, _ clock: ManualClock) throws -> (SRTAdmission, Lane) {
+        let lane = Lane(name: "test", clock: clock)
+        let folder = FileManager.default.temporaryDirectory.path
+        let log = EngineLog(clock: clock) { _ in }
+        defer { log.close() }
+        let services = EngineServices(
+            timeline: Timeline(clock: clock), files: try FileService(), log: log, dataFolder: folder, ringFolder: folder,
+            live: LiveDirectory())
+        let context = NodeContext(
+            id: "in", lane: lane, services: services, tracks: [], program: nil, isUnpaced: false, inlets: [], outlets: [])
+        return (SRTAdmission(streamID: streamID, context: context), lane)
+    }
+
     @Test("One publisher at a time; one that fell silent gives way")
-    func oneAtATime() {
+    func oneAtATime() throws {
         let clock = ManualClock(monotonic: 1_000_000_000)
-        let admission = SRTAdmission(streamID: "", clock: clock)
+        let (admission, lane) = try admission("", clock)
+        defer { lane.stop() }
         #expect(admission.refusal(streamID: "any") == nil)
+        #expect(admission.hasAdmitted)
         admission.begin()
+        #expect(!admission.hasAdmitted)
         #expect(admission.refusal(streamID: "") != nil)
-        clock.advance(by: .milliseconds(900))
+        clock.advance(by: .milliseconds(450))
         admission.bytesCame(at: clock.monotonic)
-        clock.advance(by: .milliseconds(900))
+        clock.advance(by: .milliseconds(450))
         #expect(admission.refusal(streamID: "") != nil)
-        #expect(!admission.hasSuccessor)
-        clock.advance(by: .milliseconds(200))
+        #expect(!admission.hasAdmitted)
+        clock.advance(by: .milliseconds(100))
         #expect(admission.refusal(streamID: "") == nil)
-        #expect(admission.hasSuccessor)
+        #expect(admission.hasAdmitted)
         admission.end()
         admission.begin()
-        #expect(!admission.hasSuccessor)
-        #expect(admission.refused == 2)
+        #expect(!admission.hasAdmitted)
         admission.end()
         #expect(admission.refusal(streamID: "") == nil)
     }
 
     @Test("A stream id must match, plain or in the form of SRT's access control")
-    func streamID() {
-        let admission = SRTAdmission(streamID: "studio", clock: ManualClock())
+    func streamID() throws {
+        let (admission, lane) = try admission("studio", ManualClock())
+        defer { lane.stop() }
         for good in ["studio", "#!::r=studio", "#!::m=publish,r=studio", "#!::r=studio,m=publish"] {
             #expect(admission.refusal(streamID: good) == nil, "\(good)")
         }

@@ -26,7 +26,7 @@ let kinds: [NodeKind] = [
     private var both: JSON {
         [
             "decode": decode, "h264": encode(), "aac": ["kind": "encode.audio", "inputs": ["audio": "decode.audio"]],
-            "v": sink("h264"), "a": sink("aac"), "raw": sink("decode.video"), "rawSound": sink("decode.audio"),
+            "v": sink("h264"), "a": sink("aac"), "raw": sink("decode.video"), "sound": sink("decode.audio"),
         ]
     }
     private func with(_ nodes: JSON, _ name: String, _ node: JSON) -> JSON {
@@ -47,9 +47,9 @@ let kinds: [NodeKind] = [
         #expect(await run.engine.outcome == .completed)
         #expect(await run.engine.figures(of: "raw", "in")?.taken == 200)
         #expect(await run.engine.figures(of: "v", "in")?.taken == 200)
-        let blocks = await run.engine.figures(of: "rawSound", "in")?.taken ?? 0
+        let blocks = await run.engine.figures(of: "sound", "in")?.taken ?? 0
         #expect((187...190).contains(blocks))
-        for name in ["raw", "v", "a", "rawSound"] { #expect(await run.engine.figures(of: name, "in")?.lost == 0) }
+        for name in ["raw", "v", "a", "sound"] { #expect(await run.engine.figures(of: name, "in")?.lost == 0) }
     }
 
     @Test("A transport stream across the wrap of 33 bits loses nothing")
@@ -205,7 +205,7 @@ let kinds: [NodeKind] = [
 }
 
 @Suite("Codecs in a running graph", .serialized) struct CodecPatchTests {
-    private let pattern: JSON = ["kind": "source.pattern", "settings": ["size": "320x180", "rate": "50"]]
+    private let pattern: JSON = ["kind": "source.pattern", "settings": ["size": "160x90", "rate": "25"]]
 
     @Test("More readers of the raw pictures do not disturb an encoder")
     func readersBesideAnEncoder() async throws {
