@@ -69,7 +69,7 @@ let package = Package(
             dependencies: ["Capture", "Codecs", "Routing", "Engine", "AV", "Files", "Graph", "Media", "GraphHarness"],
             swiftSettings: strict),
         .testTarget(
-            name: "EngineTests", dependencies: ["Engine", "Capture", "Codecs", "Routing", "CLinux"],
+            name: "EngineTests", dependencies: ["Engine", "Capture", "Codecs", "Routing", "HLS", "Recording", "CLinux"],
             swiftSettings: strict),
         .testTarget(
             name: "CodecsTests", dependencies: ["Codecs", "Capture", "Routing", "HLS", "Recording", "Engine", "GraphHarness"],

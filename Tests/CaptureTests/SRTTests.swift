@@ -96,6 +96,7 @@ private final class Publisher {
         #expect(await flows(run), "\(publisher.said)")
         #expect(await status(run, "decode").contains("640x360"))
         publisher.kill()
+        #expect(await eventually { await status(run, "in").contains("noSignal") })
         publisher = try Publisher.signal(port, sound: false)
         #expect(await flows(run), "\(publisher.said)")
         #expect(await eventually { await status(run, "in").contains("\"state\":\"absent\"") })
