@@ -64,9 +64,15 @@ let package = Package(
 
         // Tests mirror Sources.
         .testTarget(name: "MediaTests", dependencies: ["Media", "CRingLayout"], swiftSettings: strict),
-        .testTarget(name: "CaptureTests", dependencies: ["Capture", "Media"], swiftSettings: strict),
         .testTarget(
-            name: "EngineTests", dependencies: ["Engine", "Capture", "Codecs", "Routing", "CLinux"],
+            name: "CaptureTests",
+            dependencies: ["Capture", "Codecs", "Routing", "Engine", "AV", "Files", "Graph", "Media", "GraphHarness"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "EngineTests", dependencies: ["Engine", "Capture", "Codecs", "Routing", "HLS", "Recording", "CLinux"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "CodecsTests", dependencies: ["Codecs", "Capture", "Routing", "HLS", "Recording", "Engine", "GraphHarness"],
             swiftSettings: strict),
         .testTarget(name: "FilesTests", dependencies: ["Files", "CLinux"], swiftSettings: strict),
         // HLS: its tests, and the RFC 8216 checker that they share with the end-to-end tests.

@@ -106,6 +106,12 @@ package struct VideoEncoder: ~Copyable {
         context.pointee.field_order = picture.fieldOrder.av
         // Extradata from the start; ParameterSets repeats it in band. Key frames are where decoders can start.
         context.pointee.flags |= AV_CODEC_FLAG_GLOBAL_HEADER | Int32(bitPattern: AV_CODEC_FLAG_CLOSED_GOP)
+        // libavcodec's own MPEG encoders close GOPs only where they don't look for scene changes.
+        if let codec = context.pointee.codec, codec.pointee.priv_class != nil, let options = context.pointee.priv_data,
+            strncmp(codec.pointee.name, "lib", 3) != 0
+        {
+            av_opt_set_int(options, "sc_threshold", 1_000_000_000, 0)
+        }
         if picture.fieldOrder.isInterlaced {
             context.pointee.flags |= AV_CODEC_FLAG_INTERLACED_DCT | AV_CODEC_FLAG_INTERLACED_ME
         }

@@ -162,8 +162,9 @@ struct DemuxPump {
     }
 
     /// The connection is over.
-    mutating func close() {
-        signalLost()
+    /// - Parameter isEnd: nothing will follow; otherwise readers are told that there is no signal.
+    mutating func close(isEnd: Bool = false) {
+        if isEnd { hasSignal = false } else { signalLost() }
         connection = nil
         (pending, pendingOutlet) = (nil, nil)
         context.show("corrections", .number(JSONNumber(mapper.corrections)))

@@ -67,13 +67,13 @@ package actor FileSource: DataNode {
     }
 
     package func step() -> Step {
-        if isEnding { return .finished }
+        if isEnding { return atEnd(looping: false) }
         let now = settings.pace == .free ? Int64.max : context.timeline.now.nanoseconds
         switch pump.turn(isDue: { $0 <= now }) {
         case .published, .skipped: return .again
         case .wait: return nextDue(after: now)
         case .interrupted: return .again
-        case .end: return atEnd()
+        case .end: return atEnd(looping: settings.loop)
         case .failed(let fault):
             return .failed(
                 NodeFault(.badInput, "\(settings.path) breaks off: \(fault.message)", isTransient: settings.loop))
@@ -86,9 +86,10 @@ package actor FileSource: DataNode {
         return .until(context.timeline.instant(of: MediaTime(nanoseconds: due)))
     }
 
-    private func atEnd() -> Step {
-        guard settings.loop else {
-            pump.close()
+    private func atEnd(looping: Bool) -> Step {
+        guard looping else {
+            // The end, not a loss of signal: who reads is told by the engine.
+            pump.close(isEnd: true)
             return .finished
         }
         do throws(AVFault) { try pump.rewind() } catch {

@@ -9,8 +9,9 @@ import Synchronization
 
 /// Lets one publisher in at a time. Said to any thread.
 final class SRTAdmission: Sendable {
-    /// A publisher that has sent nothing for this long gives way to another.
-    static let grace: Int64 = 1_000_000_000
+    /// A publisher that has sent nothing for this long gives way to another: one that was killed and started again is
+    /// not refused for the sake of its own remains. As long as until readers are told that there is no signal.
+    static let grace = SRTBytes.silence
     /// A handshake that has not come to its end by then has failed.
     private static let handshake: Int64 = 500_000_000
 
@@ -59,7 +60,7 @@ final class SRTAdmission: Sendable {
     // MARK: On libsrt's thread
 
     /// Nil lets the publisher in; else the reason, in SRT's codes.
-    fileprivate func refusal(streamID: String) -> Int32? {
+    func refusal(streamID: String) -> Int32? {
         if !wantedStreamID.isEmpty, !matches(streamID) {
             context.log(.warning, "a publisher was refused: its stream id is not the \"streamid\" of this node")
             return Int32(SRT_REJX_FORBIDDEN)

@@ -60,6 +60,8 @@ final class SRTBytes: ByteSource, @unchecked Sendable {
     /// Waits a slice for a message; nil when there is one, or when the wait goes on.
     private func receive() -> ByteSourceRead? {
         if context.isInterrupted { return .interrupted }
+        // Also while bytes come: a sender of something else must not hold the listener for as long as it likes.
+        if let openingDeadline, context.now > openingDeadline { return .end }
         let target = message.baseAddress?.assumingMemoryBound(to: CChar.self)
         let count = srt_recvmsg(socket.handle, target, Int32(Self.messageSize))
         let now = context.now
@@ -73,7 +75,6 @@ final class SRTBytes: ByteSource, @unchecked Sendable {
         }
         if count == 0 { return .end }
         guard srt_getlasterror(nil) == Int32(SRT_ETIMEOUT.rawValue) else { return .end }
-        if let openingDeadline, now > openingDeadline { return .end }
         if hasSuccessor { return .end }
         tellSilence(now)
         return nil

@@ -129,6 +129,9 @@ package actor SRTSource: DataNode {
             admission.reportMissing()
             return .again
         }
+        admission.begin()
+        // Of those that were let in at the same moment one stays.
+        while let other = listener?.accept() { context.log(.warning, "\(other.peer) is refused: \(socket.peer) publishes") }
         connected(socket)
         return .again
     }
@@ -152,7 +155,7 @@ package actor SRTSource: DataNode {
             let bytes = try SRTBytes(
                 socket, context, admission: settings.mode == .listener ? admission : nil, pollSet: pollSet,
                 openingDeadline: context.now + Self.openingTime)
-            try open(bytes)
+            guard try open(bytes) else { return }
             self.bytes = bytes
             backOff.succeeded()
         } catch {
@@ -160,24 +163,29 @@ package actor SRTSource: DataNode {
         }
     }
 
-    private func open(_ bytes: SRTBytes) throws(SRTFault) {
+    /// False: it is disconnected again, and why is in the log.
+    private func open(_ bytes: SRTBytes) throws(SRTFault) -> Bool {
         var options = Demuxer.Options()
         options.container = "mpegts"
         let demuxer: Demuxer
         do throws(AVFault) {
             demuxer = try Demuxer.open(source: bytes, name: "SRT from \(peer)", options: options, interruption: context)
         } catch {
-            if !error.isInterruption {
-                disconnected(
-                    "it sends no transport stream that can be read (\(bytes.received) bytes came): \(error.message)")
-            }
-            return
+            disconnected(
+                error.isInterruption
+                    ? "interrupted while its streams were looked for"
+                    : "it sends no transport stream that can be read (\(bytes.received) bytes came): \(error.message)")
+            return false
         }
         bytes.opened()
         do throws(NodeFault) {
             try pump.open(demuxer, at: context.timeline.now.nanoseconds)
             context.show("peer", .string(peer))
-        } catch { disconnected(error.message) }
+            return true
+        } catch {
+            disconnected(error.message)
+            return false
+        }
     }
 
     private func disconnected(_ reason: String) {

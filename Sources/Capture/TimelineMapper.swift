@@ -39,12 +39,17 @@ struct TimelineMapper {
     static let backwardJump: Int64 = 1_000_000_000
     /// DTS that stand still or step back a little are moved on by this.
     static let leastStep: Int64 = 20_000
+    /// Times beyond 73 years and packets longer than an hour are no times: containers from outside may say anything.
+    static let furthest: Int64 = 1 << 61
+    static let longest: Int64 = 3_600_000_000_000
 
     private var streams: [State] = []
     /// Added to a stream's nanoseconds, by epoch.
     private var offsets: [Int64] = []
-    /// The newest time of any stream: a stream that begins later is unwrapped towards it.
-    private var reference: Int64?
+    /// The newest time of any stream, the sender's and ours: a stream that begins later is unwrapped towards it.
+    private var reference: (source: Int64, out: Int64)?
+    /// The newest DTS of the connections before this one: never given out again.
+    private var floor: Int64?
     /// DTS that had to be moved to keep them rising.
     private(set) var corrections = 0
     /// Jumps of the sender's clock.
@@ -55,6 +60,7 @@ struct TimelineMapper {
     mutating func connect(_ clocks: [StreamClock], at start: Int64) {
         let newest = streams.compactMap(\.expected).max()
         pendingStart = max(start, newest ?? .min)
+        floor = [floor, streams.compactMap(\.lastOut).max()].compactMap(\.self).max()
         streams = clocks.map { State(clock: $0, needsDiscontinuity: newest != nil) }
         offsets = []
         reference = nil
@@ -63,7 +69,7 @@ struct TimelineMapper {
 
     /// The streams begin again (a looped file): the next packet follows the end of all that came so far.
     mutating func startAgain() {
-        connect(streams.map(\.clock), at: .min)
+        connect(streams.map(\.clock), at: end ?? pendingStart)
     }
 
     /// Where the longest stream ended, nil before the first packet.
@@ -72,12 +78,13 @@ struct TimelineMapper {
     /// Maps one packet. Ticks are in the stream's time base; a missing DTS is bridged, a missing PTS is the DTS.
     mutating func map(stream index: Int, pts: Int64?, dts: Int64?, duration: Int64) -> MappedTimes {
         let clock = streams[index].clock
-        let length = duration > 0 ? MediaTime(ticks: duration, timeBase: clock.timeBase).nanoseconds : clock.period
+        let nominal = duration > 0 ? MediaTime(ticks: duration, timeBase: clock.timeBase).nanoseconds : clock.period
+        let length = min(max(nominal, 0), Self.longest)
         guard let raw = dts ?? pts else { return bridge(index, length) }
         let ticks = unwrap(raw, index)
-        streams[index].lastTicks = ticks
         let source = MediaTime(ticks: ticks, timeBase: clock.timeBase).nanoseconds
-        reference = source
+        guard source.magnitude < Self.furthest.magnitude else { return bridge(index, length) }
+        streams[index].lastTicks = ticks
         if offsets.isEmpty {
             offsets = [pendingStart &- source]
         }
@@ -85,8 +92,10 @@ struct TimelineMapper {
         if let expected = streams[index].expected, isJump(out, expected) {
             out = follow(jumpOf: index, source, expected)
         }
+        reference = (source, out)
         // PTS is unwrapped towards its own DTS.
-        let lead = pts.map { MediaTime(ticks: signed($0 &- raw, clock.bits), timeBase: clock.timeBase).nanoseconds } ?? 0
+        let ahead = pts.map { MediaTime(ticks: signed($0 &- raw, clock.bits), timeBase: clock.timeBase).nanoseconds } ?? 0
+        let lead = min(max(ahead, -Self.longest), Self.longest)
         return give(index, out, lead, length)
     }
 
@@ -108,12 +117,12 @@ struct TimelineMapper {
     }
 
     private mutating func bridge(_ index: Int, _ length: Int64) -> MappedTimes {
-        give(index, streams[index].expected ?? reference ?? pendingStart, 0, length)
+        give(index, streams[index].expected ?? reference?.out ?? pendingStart, 0, length)
     }
 
     private mutating func give(_ index: Int, _ wanted: Int64, _ lead: Int64, _ length: Int64) -> MappedTimes {
         var dts = wanted
-        if let last = streams[index].lastOut, dts <= last {
+        if let last = streams[index].lastOut ?? floor, dts <= last {
             dts = last + Self.leastStep
             corrections += 1
         }
@@ -130,7 +139,7 @@ struct TimelineMapper {
         let clock = streams[index].clock
         guard clock.bits < 64 else { return raw }
         let near = streams[index].lastTicks
-            ?? reference.map { MediaTime(nanoseconds: $0).ticks(timeBase: clock.timeBase) }
+            ?? reference.map { MediaTime(nanoseconds: $0.source).ticks(timeBase: clock.timeBase) }
         guard let near else { return raw }
         return near &+ signed(raw &- near, clock.bits)
     }

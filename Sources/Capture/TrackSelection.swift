@@ -22,9 +22,11 @@ package struct TrackSelection: Sendable {
             return chosen.map { $0.streams.contains(stream.index) } ?? true
         }
         for track in tracks {
-            let fitting = candidates.filter { Self.fits($0, track) && !streams.values.contains($0.index) }
-            let place = track.index ?? 0
-            if fitting.indices.contains(place) { streams[track.name] = fitting[place].index }
+            let fitting = candidates.filter { Self.fits($0, track) }
+            // An index counts all that fit; without one it is the first that nobody has taken.
+            let free = fitting.filter { !streams.values.contains($0.index) }
+            let chosen = if let place = track.index { fitting.indices.contains(place) ? fitting[place] : nil } else { free.first }
+            if let chosen, free.contains(where: { $0.index == chosen.index }) { streams[track.name] = chosen.index }
         }
         unclaimed = candidates.filter { !streams.values.contains($0.index) }
     }

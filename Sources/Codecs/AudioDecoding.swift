@@ -18,6 +18,8 @@ struct AudioDecoding {
     private var phase = DecodingPhase.waiting
     private var box: DecoderBox?
     private var hasBlock = false
+    /// Something was lost before the next block.
+    private var isDiscontinuity = false
     /// The newest packet's: a block's, since audio is neither reordered nor held back.
     private var carried = Grain.empty()
     private var fault: NodeFault?
@@ -36,7 +38,7 @@ struct AudioDecoding {
             if box == nil { phase = .ended } else { finish(then: nil) }
         case .absent: outlet.set(.absent)
         case .noSignal: outlet.set(.noSignal)
-        case .rewired: break
+        case .rewired: isDiscontinuity = true
         }
     }
 
@@ -104,12 +106,16 @@ struct AudioDecoding {
         guard case .decoding = phase else { return .busy }
         switch inlet.peekPacket() {
         case .nothing: return .idle
-        case .lapped: return .busy
+        case .lapped:
+            isDiscontinuity = true
+            return .busy
         case .packet(let grain):
             guard let room = box.decoder.reserve(Int(grain.size)),
                 inlet.take(grain, into: room.paddedToWords(grain.size))
             else { return .busy }
             carried = grain
+            if isDiscontinuity { carried.isDiscontinuity = true }
+            isDiscontinuity = false
             let outcome = box.decoder.send(
                 size: Int(grain.size), pts: grain.presentation?.nanoseconds, duration: grain.duration)
             if case .failed = outcome { context.counters.errors.wrappingAdd(1, ordering: .relaxed) }

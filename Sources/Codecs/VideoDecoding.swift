@@ -23,6 +23,14 @@ struct VideoDecoding {
     private var attached: RingPictureStore?
     private var hasPicture = false
     private var needsKey = true
+    /// What readers are told once the decoder is empty.
+    private var signalAfterwards: Signal?
+    /// PTS of the newest picture that a decoder before this one gave out, until one after it comes.
+    private var shownBefore: Int64?
+    /// Times further back than this are another timeline's.
+    private static let longestGOP: Int64 = 30_000_000_000
+    /// Something was lost before the next packet.
+    private var isDiscontinuity = false
     /// What packets carried, by token: libavcodec hands the token through to the picture.
     private var carried = GrainMemory()
     private let sideData = SideDataBox()
@@ -34,6 +42,8 @@ struct VideoDecoding {
         self.outlet = outlet
         self.settings = settings
         self.context = context
+        let newest = outlet.port.newest.load(ordering: .relaxed)
+        shownBefore = newest == .min ? nil : newest
     }
 
     // MARK: News
@@ -44,17 +54,22 @@ struct VideoDecoding {
             if box == nil { open(format) } else { finish(then: format) }
         case .ended:
             if box == nil { phase = .ended } else { finish(then: nil) }
-        case .noSignal, .absent:
-            // What is inside belongs to what was; show it, and start afresh with what comes.
-            if box != nil, let format = inlet.format { finish(then: format) }
-            outlet.set(.noSignal)
-        case .rewired: needsKey = true
+        case .noSignal: silence(.noSignal)
+        case .absent: silence(.absent)
+        case .rewired: (needsKey, isDiscontinuity) = (true, true)
         }
     }
 
     private mutating func finish(then next: StreamFormat?) {
         _ = box?.decoder.finish()
         phase = .finishing(next: next)
+    }
+
+    /// What is inside belongs to what was: it is shown before readers are told, and what comes is started afresh.
+    private mutating func silence(_ signal: Signal) {
+        guard box != nil, let format = inlet.format else { return outlet.set(signal) }
+        signalAfterwards = signal
+        finish(then: format)
     }
 
     private mutating func open(_ format: StreamFormat) {
@@ -119,6 +134,8 @@ struct VideoDecoding {
     private mutating func reopen() -> TrackStep {
         guard case .finishing(let next) = phase else { return .idle }
         box = nil
+        if let signal = signalAfterwards { outlet.set(signal) }
+        signalAfterwards = nil
         guard let next else {
             phase = .ended
             return .ended
@@ -134,7 +151,7 @@ struct VideoDecoding {
         switch inlet.peekPacket() {
         case .nothing: return .idle
         case .lapped:
-            needsKey = true
+            (needsKey, isDiscontinuity) = (true, true)
             return .busy
         case .packet(let grain):
             guard !needsKey || grain.isKey else {
@@ -152,7 +169,9 @@ struct VideoDecoding {
             // Overwritten while it was copied: the next look tells the loss.
             return .busy
         }
-        needsKey = false
+        var grain = grain
+        if isDiscontinuity { grain.isDiscontinuity = true }
+        (needsKey, isDiscontinuity) = (false, false)
         let token = carried.remember(grain)
         let outcome = box.decoder.send(
             size: Int(grain.size), pts: grain.presentation?.nanoseconds, dts: grain.decoding?.nanoseconds,
@@ -170,6 +189,10 @@ struct VideoDecoding {
         ignoresFieldOrder = true
         let picture = box.decoder.picture
         let grain = grain(for: picture)
+        guard !wasShown(grain.pts) else {
+            context.counters.skipped.wrappingAdd(1, ordering: .relaxed)
+            return .busy
+        }
         fillSideData(picture)
         if let buffer = picture.index(in: outlet.pictureStore),
             case .done = outlet.publish(held: buffer, grain, sideData: sideData.writer.bytes)
@@ -177,6 +200,15 @@ struct VideoDecoding {
             return .busy
         }
         return copy(picture, grain)
+    }
+
+    /// A decoder that takes another's place begins at the newest key frame, some pictures back.
+    private mutating func wasShown(_ pts: Int64) -> Bool {
+        guard let newest = shownBefore, pts != .min, pts <= newest, newest - pts < Self.longestGOP else {
+            shownBefore = nil
+            return false
+        }
+        return true
     }
 
     /// The picture lies on libav's heap, in an earlier ring, or is shown twice.

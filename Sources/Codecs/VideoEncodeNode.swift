@@ -87,6 +87,8 @@ package actor VideoEncodeNode: DataNode {
     private var held: FrameLease?
     /// The encoder has been given pictures.
     private var isBegun = false
+    /// What readers are told once the encoder is empty.
+    private var signalAfterwards: Signal?
     private var fault: NodeFault?
     /// The encoder writes no captions, and nobody has been told.
     private var losesCaptions = false
@@ -105,8 +107,8 @@ package actor VideoEncodeNode: DataNode {
         switch news {
         case .format(let format): if box == nil { open(format) } else { finish(then: format) }
         case .ended: if box == nil { phase = .ended } else { finish(then: nil) }
-        case .noSignal: outlet?.set(.noSignal)
-        case .absent: outlet?.set(.absent)
+        case .noSignal: silence(.noSignal)
+        case .absent: silence(.absent)
         case .rewired: isDiscontinuity = true
         }
     }
@@ -114,6 +116,16 @@ package actor VideoEncodeNode: DataNode {
     private func finish(then next: StreamFormat?) {
         _ = box?.encoder.finish()
         phase = .finishing(next: next)
+    }
+
+    /// What the encoder looks ahead at is given out before readers are told; what comes is encoded afresh.
+    private func silence(_ signal: Signal) {
+        guard box != nil, let format = inlet?.format else {
+            outlet?.set(signal)
+            return
+        }
+        signalAfterwards = signal
+        finish(then: format)
     }
 
     private func open(_ format: StreamFormat) {
@@ -173,6 +185,8 @@ package actor VideoEncodeNode: DataNode {
     private func reopen() -> Step {
         guard case .finishing(let next) = phase else { return .wait }
         box = nil
+        if let signal = signalAfterwards { outlet?.set(signal) }
+        signalAfterwards = nil
         guard let next else {
             phase = .ended
             return .finished

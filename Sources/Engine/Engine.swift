@@ -148,7 +148,9 @@ package actor Engine {
         }
         do throws(GraphRefusal) {
             try await prepare(made)
-            try await restart(plan.restarted, target)
+            // The end was asked for meanwhile: what came up now would not hear of it.
+            guard !isDraining else { throw .draining }
+            try await restart(plan.restarted, target, wiredBy: made)
         } catch {
             for node in made.reversed() { await retire(node) }
             throw error
@@ -245,7 +247,7 @@ package actor Engine {
     }
 
     private func applySettings(_ id: String, _ target: ResolvedGraph) async {
-        guard let node = nodes[id], let resolved = target[id], !node.isOver else { return }
+        guard let node = nodes[id], let resolved = target[id], node.state == .running else { return }
         guard case .restart = await node.runner.apply(resolved.settings) else { return }
         node.resolved = resolved
         await node.runner.stop(leaving: .noSignal)
@@ -255,12 +257,14 @@ package actor Engine {
     // MARK: Restarts within a patch
 
     /// Stops each node, makes it anew with its new settings, and goes back to the old ones where that fails.
-    private func restart(_ ids: [String], _ target: ResolvedGraph) async throws(GraphRefusal) {
+    private func restart(
+        _ ids: [String], _ target: ResolvedGraph, wiredBy made: [LiveNode]
+    ) async throws(GraphRefusal) {
         var done: [LiveNode] = []
         for id in ids {
             guard let old = nodes[id], let resolved = target[id] else { continue }
             do throws(NodeFault) {
-                try await replace(old, with: resolved)
+                try await replace(old, with: resolved, wiredBy: made)
                 done.append(old)
             } catch {
                 for node in [old] + done { await goBack(node) }
@@ -269,11 +273,15 @@ package actor Engine {
         }
     }
 
-    private func replace(_ old: LiveNode, with resolved: ResolvedNode) async throws(NodeFault) {
+    private func replace(
+        _ old: LiveNode, with resolved: ResolvedNode, wiredBy made: [LiveNode]
+    ) async throws(NodeFault) {
         await old.runner.stop(leaving: .noSignal)
-        let new = make(resolved, replacing: old, wiredBy: [])
+        let new = make(resolved, replacing: old, wiredBy: made)
         do throws(NodeFault) { try await prepare(new.runner) } catch {
-            await retire(new)
+            // Its ports are the old node's, whose readers wait for that one to come back.
+            await new.runner.stop(leaving: .noSignal)
+            lanes.giveBack(new.lane)
             throw error
         }
         nodes[old.id] = new
@@ -322,7 +330,8 @@ package actor Engine {
         services.log.record(.error, node: node.id, fault.message)
         node.fault = fault
         await node.runner.stop(leaving: .noSignal)
-        guard node.runner === runner else { return }
+        // A patch may have replaced or removed it meanwhile.
+        guard nodes[node.id] === node, node.runner === runner, node.state != .stopping else { return }
         var decision = node.supervision.failed(at: now, startedAt: node.startedAt, isTransient: fault.isTransient)
         // What runs as fast as it can is finite work: a second try would not begin where the first one failed.
         // A lane that is held can't take the successor.
@@ -372,7 +381,9 @@ package actor Engine {
     /// passed first, and the rest was stopped as it was.
     package func drain(within limit: MediaTime) async -> Bool {
         isDraining = true
-        for node in nodes.values where node.isSource && !node.isOver { await node.runner.drain() }
+        // What waits to be started again will not come back; those behind it end.
+        for node in nodes.values where node.state == .restarting { giveUp(node) }
+        for node in nodes.values where node.isSource && node.state == .running { await node.runner.drain() }
         let alarm = Task { [weak self] in
             try await Task.sleep(nanoseconds: UInt64(limit.nanoseconds))
             await self?.finishWaiting()

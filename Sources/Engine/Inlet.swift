@@ -42,8 +42,12 @@ package final class Inlet: @unchecked Sendable {
     /// It was looked for before there was a ring.
     private var hasWaited = false
     private var cursor: UInt64?
+    /// Grains lost between two rings that the node has not been told of.
+    private var skipped: UInt64 = 0
     private var lastSignal = Signal.waiting
     package private(set) var format: StreamFormat?
+    /// Whether the node knows the format of what this wiring feeds it.
+    private var hasToldFormat = false
     package private(set) var hasEnded = false
     let figures = InletFigures()
 
@@ -63,6 +67,7 @@ package final class Inlet: @unchecked Sendable {
     package func takeFrame() -> FrameTake {
         assert(lane.isCurrentThread)
         guard frames != nil else { return .nothing }
+        if let lost = takeSkipped() { return .lapped(lost: lost) }
         switch frames!.next() {
         case .frame(let lease):
             cursor = frames?.position
@@ -80,6 +85,7 @@ package final class Inlet: @unchecked Sendable {
     package func peekPacket() -> PacketTake {
         assert(lane.isCurrentThread)
         guard packets != nil else { return .nothing }
+        if let lost = takeSkipped() { return .lapped(lost: lost) }
         switch packets!.peek() {
         case .packet(let grain):
             lastSignal = .live
@@ -142,16 +148,20 @@ package final class Inlet: @unchecked Sendable {
 
     private func rewire() -> InletNews? {
         leave()
+        // It may have looked at this reader's cursor again after the engine took the edge away.
+        if isLossless { port?.ringWriter() }
         let isFirst = seenVersion == 0
         seenVersion = wiring.version
         let source = wiring.current
         port = source?.port
         isLossless = source?.isLossless ?? false
         cursor = nil
+        skipped = 0
         joinedGeneration = 0
         hasWaited = false
         lastSignal = .waiting
         hasEnded = false
+        hasToldFormat = false
         return isFirst ? nextNews() : .rewired
     }
 
@@ -166,6 +176,10 @@ package final class Inlet: @unchecked Sendable {
             case .absent: return once(.absent, .absent)
             case .waiting, .live, .superseded: return nil
             }
+        }
+        guard cursor != nil || !ring.format.type.isRaw || port.hasRoom(ring.mapping) else {
+            port.requestRenewal()
+            return nil
         }
         do throws(RingError) {
             if ring.format.type.isRaw {
@@ -182,11 +196,15 @@ package final class Inlet: @unchecked Sendable {
             return nil
         }
         joinedGeneration = ring.generation
+        countSkipped()
+        // A ring that is only larger than the one before is no news: codecs go on as they are.
+        let isNews = !hasToldFormat || format != ring.format
+        hasToldFormat = true
         format = ring.format
         figures.install(frames?.seat ?? packets?.seat)
         // A lossless writer waits until everybody has joined.
         port.ringWriter()
-        return .format(ring.format)
+        return isNews ? .format(ring.format) : nextNews()
     }
 
     /// The next generation goes on where the last one stopped; a first join takes what is there: all of a lossless
@@ -199,6 +217,20 @@ package final class Inlet: @unchecked Sendable {
     /// Whether the ring is new to everybody: then a joining reader can have it from the first grain on. One that has
     /// waited for the ring can in any case, however many came at once before it looked.
     private var isFresh: Bool { (port?.mapping).map { $0.head <= 2 } ?? true }
+
+    /// What a ring between the last one and this held is lost, as if this reader had been lapped in it.
+    private func countSkipped() {
+        guard let cursor, let position = frames?.position ?? packets?.position, position > cursor else { return }
+        skipped += position - cursor
+        figures.lose(position - cursor)
+    }
+
+    /// Tells of a loss between two rings, once.
+    private func takeSkipped() -> UInt64? {
+        guard skipped > 0 else { return nil }
+        defer { skipped = 0 }
+        return skipped
+    }
 
     private var isDrained: Bool { (frames?.lag ?? packets?.lag ?? 0) == 0 }
 
@@ -221,7 +253,7 @@ package final class Inlet: @unchecked Sendable {
     /// Lets go of the ring; a lossless writer goes on without.
     func close() {
         leave()
-        wiring.disconnect()
+        wiring.close()
         seenVersion = wiring.version
         port = nil
     }

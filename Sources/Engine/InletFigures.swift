@@ -27,6 +27,9 @@ package final class InletFigures: Sendable {
         _ = consume old
     }
 
+    /// Grains that went by while no ring was joined.
+    func lose(_ count: UInt64) { state.withLock { $0.lost += count } }
+
     package struct Snapshot: Sendable {
         package let taken: UInt64
         package let lost: UInt64

@@ -35,7 +35,11 @@ package final class Lane: SerialExecutor, @unchecked Sendable {
     package let doorbell = Doorbell.take()
     private let isStopping = Atomic<Bool>(false)
     private let hasJobs = Atomic<Bool>(false)
-    private let jobs = Mutex<[UnownedJob]>([])
+    private struct Inbox {
+        var jobs: [UnownedJob] = []
+        var hasThread = true
+    }
+    private let inbox = Mutex(Inbox())
     private let thread = Atomic<UInt>(0)
     private var residents: [any LaneResident] = []
     /// CPU time that the lane's thread has used, nanoseconds; written each second.
@@ -55,9 +59,14 @@ package final class Lane: SerialExecutor, @unchecked Sendable {
 
     package func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
-        jobs.withLock { $0.append(job) }
+        let isOver = inbox.withLock { inbox in
+            inbox.jobs.append(job)
+            defer { inbox.hasThread = true }
+            return !inbox.hasThread
+        }
         hasJobs.store(true, ordering: .sequentiallyConsistent)
-        ring()
+        // A late call to a node whose lane has ended still gets its answer.
+        if isOver { startThread(name: name) { [self] in run() } } else { ring() }
     }
 
     package nonisolated func asUnownedSerialExecutor() -> UnownedSerialExecutor {
@@ -104,9 +113,7 @@ package final class Lane: SerialExecutor, @unchecked Sendable {
                 processorNanoseconds.store(linux_thread_nanoseconds(), ordering: .relaxed)
                 nextAccount = now + 1_000_000_000
             }
-            if isStopping.load(ordering: .sequentiallyConsistent), !hasJobs.load(ordering: .sequentiallyConsistent) {
-                return
-            }
+            if isStopping.load(ordering: .sequentiallyConsistent), isOver() { return }
             switch next {
             case .now: continue
             case .rung, .never: doorbell.park(seen, until: -1)
@@ -115,11 +122,19 @@ package final class Lane: SerialExecutor, @unchecked Sendable {
         }
     }
 
+    /// Whether nothing is queued; then whoever enqueues from now on starts another thread.
+    private func isOver() -> Bool {
+        inbox.withLock { inbox in
+            inbox.hasThread = !inbox.jobs.isEmpty
+            return !inbox.hasThread
+        }
+    }
+
     private func drainJobs() {
         guard hasJobs.exchange(false, ordering: .sequentiallyConsistent) else { return }
-        let batch = jobs.withLock { queue in
-            defer { queue.removeAll(keepingCapacity: true) }
-            return queue
+        let batch = inbox.withLock { inbox in
+            defer { inbox.jobs.removeAll(keepingCapacity: true) }
+            return inbox.jobs
         }
         for job in batch { job.runSynchronously(on: asUnownedSerialExecutor()) }
     }

@@ -142,8 +142,11 @@ package final class NodeRunner: LaneResident, @unchecked Sendable {
     func stop(leaving signal: Signal) async {
         guard await interrupting({ await self.node.end(self, leaving: signal) }) == nil else { return }
         // Its outlets are its lane's; only their readers can still be told.
-        for outlet in context.outlets { outlet.port.endWithoutWriter() }
-        for inlet in context.inlets { inlet.wiring.disconnect() }
+        for outlet in context.outlets {
+            outlet.port.endWithoutWriter()
+            if signal == .removed { outlet.unlink() }
+        }
+        for inlet in context.inlets { inlet.wiring.close() }
     }
     fileprivate func end(leaving signal: Signal) {
         if state != .left {

@@ -40,6 +40,13 @@ package final class Outlet: @unchecked Sendable {
     private var nextSequence: UInt64 = 0
     private var holds: UInt32 = 0
     private var needsDiscontinuity = false
+    /// When the newest grain was stamped, and when its stage began.
+    private var stampTime: Int64 = 0
+    /// Bytes that a packet ring must have at least, after the largest packet so far.
+    private var leastCapacity: UInt64 = 0
+    /// A coded 8K picture takes less.
+    private static let largestPacket = 32 << 20
+    private var stageBegin: Int64 = 0
     package private(set) var format: StreamFormat?
     package private(set) var pictureStore: RingPictureStore?
 
@@ -118,6 +125,7 @@ package final class Outlet: @unchecked Sendable {
     private func ringSpec(_ format: StreamFormat) -> RingSpec {
         var spec = RingDepth.spec(
             for: format, hold: port.hold, holds: holds, leasesRoom: port.leasesRoom, isUnpaced: isUnpaced)
+        if case .packet(let capacity) = spec.shape { spec.shape = .packet(capacity: max(capacity, leastCapacity)) }
         spec.generation = generation + 1
         spec.firstSequence = nextSequence
         return spec
@@ -150,11 +158,15 @@ package final class Outlet: @unchecked Sendable {
 
     /// Whether a grain may be published now. When not, the lane is rung once it may. Always true on live edges.
     package var isReady: Bool {
-        if port.takeRenewal(), let format {
-            do throws(NodeFault) { try renew(format) } catch { port.refused.wrappingAdd(1, ordering: .relaxed) }
-        }
+        renewIfWanted()
         if let mapping = frames?.mapping ?? packets?.mapping, !port.losslessReadersJoined(mapping) { return false }
         return frames?.hasRoom() ?? true
+    }
+
+    /// A reader found no room in the ring: a larger one takes its place.
+    private func renewIfWanted() {
+        guard port.takeRenewal(), let format else { return }
+        do throws(NodeFault) { try renew(format) } catch { port.refused.wrappingAdd(1, ordering: .relaxed) }
     }
 
     // MARK: Frames
@@ -162,13 +174,20 @@ package final class Outlet: @unchecked Sendable {
     /// A buffer to fill, or nil when none is free: then the grain is dropped, which is counted.
     package func claim() -> FrameClaim? {
         assert(lane.isCurrentThread)
+        // Sources on live edges don't ask whether there is room.
+        renewIfWanted()
         return frames?.claim()
     }
 
     package func publish(_ claim: consuming FrameClaim, _ grain: Grain, sideData: UnsafeRawBufferPointer? = nil) {
         let grain = stamped(grain)
+        // Claimed before the ring was renewed: its buffer is not one of this ring's.
+        guard frames?.owns(claim) ?? false else {
+            port.refused.wrappingAdd(1, ordering: .relaxed)
+            return
+        }
         frames?.publish(claim, grain, sideData: sideData)
-        port.ringReaders()
+        published(grain)
     }
 
     /// Publishes a buffer of the picture store that the decoder goes on holding.
@@ -177,7 +196,7 @@ package final class Outlet: @unchecked Sendable {
     ) -> Published {
         let grain = stamped(grain)
         let published = frames?.publish(held: buffer, grain, sideData: sideData) ?? .inUse
-        if case .done = published { port.ringReaders() }
+        if case .done = published { self.published(grain) }
         return published
     }
 
@@ -191,31 +210,48 @@ package final class Outlet: @unchecked Sendable {
     ) -> Appended {
         assert(lane.isCurrentThread)
         guard packets != nil else { return .tooLarge }
-        let appended = packets!.append(stamped(grain), payload, sideData: sideData)
+        let grain = stamped(grain)
+        var appended = packets!.append(grain, payload, sideData: sideData)
+        if case .tooLarge = appended, grows(to: payload.count + (sideData?.count ?? 0)) {
+            // A lossless reader has still to join the larger ring.
+            appended = isReady ? packets!.append(grain, payload, sideData: sideData) : .wait
+        }
         switch appended {
         case .done:
             if grain.dts != .min { packets!.set(watermark: grain.dts) }
-            needsDiscontinuity = false
-            port.ringReaders()
+            published(grain)
         case .tooLarge: port.refused.wrappingAdd(1, ordering: .relaxed)
         case .wait: break
         }
         return appended
     }
 
-    /// Stamps the ledger and keeps the figures of this outlet.
+    /// Makes a larger ring for a packet that is more than half of this one: rates that formats name are means, and a
+    /// key frame may be as large as all that a ring of their size holds. False where it is past all bounds.
+    private func grows(to size: Int) -> Bool {
+        guard let format, size <= Self.largestPacket else { return false }
+        leastCapacity = max(leastCapacity, UInt64(size) * 4)
+        do throws(NodeFault) { try renew(format) } catch { return false }
+        return true
+    }
+
+    /// Stamps the ledger; the first grain after a restart is a marked discontinuity.
     private func stamped(_ grain: Grain) -> Grain {
         var grain = grain
-        let now = clock.monotonic
-        if grain.origin != .min { port.age.record(nanoseconds: now - grain.origin) }
-        port.stage.record(nanoseconds: now - (grain.latestStamp ?? (grain.origin == .min ? now : grain.origin)))
-        grain.stamp(stage: stage, at: now)
-        if needsDiscontinuity {
-            grain.isDiscontinuity = true
-            if frames != nil { needsDiscontinuity = false }
-        }
-        if grain.pts != .min { port.newest.store(grain.pts, ordering: .relaxed) }
+        stampTime = clock.monotonic
+        stageBegin = grain.latestStamp ?? (grain.origin == .min ? stampTime : grain.origin)
+        grain.stamp(stage: stage, at: stampTime)
+        if needsDiscontinuity { grain.isDiscontinuity = true }
         return grain
+    }
+
+    /// Keeps the figures of this outlet, once for each grain that went out, and tells its readers.
+    private func published(_ grain: Grain) {
+        needsDiscontinuity = false
+        if grain.origin != .min { port.age.record(nanoseconds: stampTime - grain.origin) }
+        port.stage.record(nanoseconds: stampTime - stageBegin)
+        if grain.pts != .min { port.newest.store(grain.pts, ordering: .relaxed) }
+        port.ringReaders()
     }
 
     // MARK: State
@@ -235,10 +271,13 @@ package final class Outlet: @unchecked Sendable {
     /// The node is gone for good: readers are told, the name goes.
     func remove() {
         set(.removed)
-        frames?.unlink()
-        packets?.unlink()
+        unlink()
         letGo()
     }
+
+    /// Takes the name of the newest ring away; a node that failed before it was removed has let go of its writer. Any
+    /// thread.
+    func unlink() { port.mapping?.takeAway(name: path) }
 
     /// The node is gone, another will come: readers keep their mapping, which says "no signal".
     func abandon() {

@@ -103,6 +103,10 @@ package final class OutletPort: @unchecked Sendable {
         return expected == 0 || mapping.losslessReaderCount >= expected
     }
 
+    /// Whether the ring has room for all who are wired: a newcomer that took a place in a smaller one would take it from
+    /// a reader that has still to join.
+    func hasRoom(_ mapping: RingMapping) -> Bool { leases.load(ordering: .relaxed) <= Int(mapping.leasesRoom) }
+
     /// Leases (+ 1 for each reader) that a new ring must have room for: those of the wired readers.
     var leasesRoom: UInt32 { UInt32(max(0, leases.load(ordering: .relaxed))) }
 

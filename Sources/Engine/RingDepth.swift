@@ -71,8 +71,9 @@ enum RingDepth {
         _ format: StreamFormat, _ bitRate: Int64, fallback: Int64, period: MediaTime, length: MediaTime
     ) -> RingSpec {
         // Half as much again as the nominal rate: rate control overshoots, key frames come in a lump.
-        let rate = UInt64(bitRate > 0 ? bitRate : fallback)
-        let bytes = rate / 8 * UInt64(length.nanoseconds / 1_000_000) / 1000 * 3 / 2
+        // What a container says of its rate may be anything; 10 Gb/s for a day stays within 64 bits.
+        let rate = UInt64(min(bitRate > 0 ? bitRate : fallback, 10_000_000_000))
+        let bytes = rate / 8 * UInt64(min(length, .seconds(86_400)).nanoseconds / 1_000_000) / 1000 * 3 / 2
         let capacity = min(max(bytes, 256 << 10), codedBytesAtMost)
         return RingSpec(
             shape: .packet(capacity: capacity), depth: grains(in: length, period: period) * 2, format: format.layout)

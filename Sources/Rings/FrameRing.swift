@@ -115,6 +115,9 @@ public struct FrameRingWriter: ~Copyable, Sendable {
     /// Counts a grain that was copied in from the heap instead of being made in place.
     public func countCopy() { mapping.word64(PBR_AT_COPIED).pointee.wrappingAdd(1, ordering: .relaxed) }
 
+    /// Whether a claim is of this ring, and not of the generation before it.
+    public func owns(_ claim: borrowing FrameClaim) -> Bool { claim.pool === pool }
+
     /// Publishes a filled buffer and lets go of it. `sideData` that does not fit is dropped and counted.
     public mutating func publish(
         _ claim: consuming FrameClaim, _ grain: pbr_grain, sideData: UnsafeRawBufferPointer? = nil

@@ -122,6 +122,9 @@ public struct FrameRingReader: ~Copyable, Sendable {
         try self.init(joining: try RingMapping.open(path: path), leases: leases, start: start, name: name)
     }
 
+    /// Leases outlive the reader; a writer that waited for it need not wait for them.
+    deinit { seat.letWriterGo() }
+
     /// The sequence that this reader wants next.
     public var position: UInt64 { cursor }
     /// Grains between the cursor and the head.

@@ -56,7 +56,7 @@ public final class ReaderSeat: @unchecked Sendable {
     }
 
     deinit {
-        mapping.losslessReaders.bitwiseAnd(~(1 << UInt64(id)), ordering: .sequentiallyConsistent)
+        letWriterGo()
         mapping.leave(id)
         records.deallocate()
     }
@@ -70,6 +70,11 @@ public final class ReaderSeat: @unchecked Sendable {
     public var taken: UInt64 { mapping.takenWord(id).pointee.load(ordering: .relaxed) }
     public var leasesHeld: UInt32 { mapping.leasesWord(id).pointee.load(ordering: .relaxed) }
     public var cursor: UInt64 { mapping.cursorWord(id).pointee.load(ordering: .relaxed) }
+
+    /// The reader has left: the writer waits for it no more, though leases may go on for a while. Ring its lane then.
+    func letWriterGo() {
+        mapping.losslessReaders.bitwiseAnd(~(1 << UInt64(id)), ordering: .sequentiallyConsistent)
+    }
 
     /// To be called after this lossless reader advanced: true when the writer waits for room and its lane is to be rung.
     public func releasedAwaitedRoom() -> Bool { isLossless && mapping.takeWriterWaits() }

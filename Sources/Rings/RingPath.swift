@@ -1,5 +1,6 @@
 // The name of a ring that this process made, kept so that it can be taken away again.
 import CLinux
+import CRingLayout
 
 /// A path in shared memory as C wants it.
 struct RingPath: Sendable {
@@ -22,4 +23,13 @@ struct RingPath: Sendable {
             _ = CLinux.unlink(path)
         }
     }
+}
+
+extension RingMapping {
+    /// Takes the name `path` away, if it is still this ring's. For the process that owned the writer, after the writer is
+    /// gone.
+    public func takeAway(name path: UnsafePointer<CChar>) { RingPath(path).unlink(ifStill: self) }
+
+    /// Leases (+ 1 for each reader) that the ring was made with room for; 0 for packet rings.
+    public var leasesRoom: UInt32 { base.load(fromByteOffset: Int(PBR_AT_LEASES_ROOM), as: UInt32.self) }
 }

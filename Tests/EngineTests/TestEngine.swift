@@ -15,14 +15,14 @@ final class TestEngine: Sendable {
     let services: EngineServices
     let folder: String
 
-    init(kinds: [NodeKind] = TestEngine.kinds) throws {
+    init(kinds: [NodeKind] = TestEngine.kinds, prepareDeadline: MediaTime = .seconds(10)) throws {
         folder = "/dev/shm/patchbay-test-\(getpid())-\(UInt32.random(in: 0 ... .max))"
         for path in [folder, folder + "/rings", folder + "/data"] { mkdir(path, 0o755) }
         let clock = SystemClock()
         services = EngineServices(
             timeline: Timeline(clock: clock), files: try FileService(), log: EngineLog(clock: clock, minimum: .warning),
             dataFolder: folder + "/data", ringFolder: folder + "/rings", live: LiveDirectory())
-        engine = Engine(kinds: kinds, services: services)
+        engine = Engine(kinds: kinds, services: services, prepareDeadline: prepareDeadline)
     }
 
     static let kinds: [NodeKind] = [
@@ -30,7 +30,10 @@ final class TestEngine: Sendable {
         NodeKind(VideoEncodeNode.self), NodeKind(AudioEncodeNode.self), NodeKind(NullSink.self),
     ]
 
-    deinit { removeFolder(folder) }
+    deinit {
+        services.log.close()
+        removeFolder(folder)
+    }
 
     func apply(_ document: JSON) async throws { try await engine.apply(GraphDocument(document)) }
 
