@@ -180,7 +180,7 @@ private struct LayoutHeader {
             constants[String(match.output.1)] = Int(match.output.2)
         }
         for match in text.matches(of: /typedef struct (\w+) \{([^}]*)\}/) {
-            add(String(match.output.1), body: match.output.2.replacing(/\/\/[^\n]*/, with: ""))
+            add(String(match.output.1), body: String(match.output.2).replacing(/\/\/[^\n]*/, with: ""))
         }
     }
 
