@@ -78,17 +78,25 @@ package struct SegmentMachine: Sendable {
             let wait = track.lastArrival == nil ? machine.settings.startPatience : patience
             return now - max(cut.decided, track.lastArrival ?? cut.decided) >= wait
         }
-        let wait = tracks[leader].lastArrival == nil ? settings.startPatience : patience
         var oldest: MediaTime?
         for index in tracks.indices where index != leader {
             guard let arrival = tracks[index].queue.first?.arrival else { continue }
             oldest = oldest.map { min($0, arrival) } ?? arrival
         }
-        if let oldest, now - max(oldest, tracks[leader].lastArrival ?? oldest) >= wait { silence(leader, &actions) }
+        if let oldest, now - max(oldest, tracks[leader].lastArrival ?? oldest) >= leaderPatience(oldest, patience) {
+            silence(leader, &actions)
+        }
         // A video rendition that came back and stopped again no longer holds an audio leader.
         for index in tracks.indices where index != leader && !tracks[index].isOpen && !tracks[index].isSilent {
             if let last = tracks[index].lastArrival, now - last >= patience { silence(index, &actions) }
         }
+    }
+
+    /// How long the others wait for the leader. One that was silent before they were is not falling silent but coming
+    /// back with them, and is given as long as at the start: its encoder looks ahead for a second or more.
+    private func leaderPatience(_ oldest: MediaTime, _ patience: MediaTime) -> MediaTime {
+        guard let last = tracks[leader].lastArrival, oldest - last < patience else { return settings.startPatience }
+        return patience
     }
 
     /// `track` is lost for now (no signal): the others don't wait for it.
