@@ -22,10 +22,10 @@ let package = Package(
     products: [.executable(name: "patchbay", targets: ["patchbay"])],
     targets: [
         // Floor 0: headers.
-        header("CLinux"),       // futex, mmap, OFD locks, epoll, clocks
-        header("CFFmpeg"),      // libavformat, libavcodec, libavutil, libswscale, libswresample
-        header("CSRT"),         // libsrt: the copy that libavformat has loaded
-        header("CURing"),       // liburing
+        header("CLinux"),  // futex, mmap, OFD locks, epoll, clocks
+        header("CFFmpeg"),  // libavformat, libavcodec, libavutil, libswscale, libswresample
+        header("CSRT"),  // libsrt: the copy that libavformat has loaded
+        header("CURing"),  // liburing
         header("CMicroHTTPD"),  // libmicrohttpd
         header("CRingLayout"),  // what lies in shared memory
 
@@ -69,10 +69,12 @@ let package = Package(
             dependencies: ["Capture", "Codecs", "Routing", "Engine", "AV", "Files", "Graph", "Media", "GraphHarness"],
             swiftSettings: strict),
         .testTarget(
-            name: "EngineTests", dependencies: ["Engine", "Capture", "Codecs", "Routing", "HLS", "Recording", "CLinux"],
+            name: "EngineTests",
+            dependencies: ["Engine", "Capture", "Codecs", "Routing", "HLS", "Recording", "CLinux"],
             swiftSettings: strict),
         .testTarget(
-            name: "CodecsTests", dependencies: ["Codecs", "Capture", "Routing", "HLS", "Recording", "Engine", "GraphHarness"],
+            name: "CodecsTests",
+            dependencies: ["Codecs", "Capture", "Routing", "HLS", "Recording", "Engine", "GraphHarness"],
             swiftSettings: strict),
         .testTarget(name: "FilesTests", dependencies: ["Files", "CLinux"], swiftSettings: strict),
         // HLS: its tests, and the RFC 8216 checker that they share with the end-to-end tests.
@@ -84,7 +86,8 @@ let package = Package(
             name: "RecordingTests", dependencies: ["Recording", "Capture", "GraphHarness", "Media"],
             swiftSettings: strict),
         // An engine over a scratch folder, and the ffmpeg command, for tests of nodes.
-        .target(name: "GraphHarness", dependencies: ["Engine"], path: "Tests/Support/GraphHarness", swiftSettings: strict),
+        .target(
+            name: "GraphHarness", dependencies: ["Engine"], path: "Tests/Support/GraphHarness", swiftSettings: strict),
         .testTarget(
             name: "PatchbayTests",
             dependencies: [

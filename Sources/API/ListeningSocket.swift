@@ -2,8 +2,8 @@
 // so that the access rules know the port that was bound.
 
 internal import CLinux
-package import Engine
 internal import CMicroHTTPD
+package import Engine
 
 /// Why an address can't be listened on.
 package enum ListenError: Error, Sendable, Equatable, CustomStringConvertible {

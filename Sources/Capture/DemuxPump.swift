@@ -65,7 +65,8 @@ struct DemuxPump {
         guard outlets.contains(where: { $0 != nil }) else {
             throw NodeFault(
                 .badInput,
-                "none of the tracks is there; it has \(demuxer.streams.map(\.format.description).joined(separator: ", "))")
+                "none of the tracks is there; it has \(demuxer.streams.map(\.format.description).joined(separator: ", "))"
+            )
         }
         demuxer.select(Set(outlets.indices.filter { outlets[$0] != nil }))
         mapper.connect(demuxer.streams.map(\.clock), at: start)

@@ -131,7 +131,9 @@ package actor SRTSource: DataNode {
         }
         admission.begin()
         // Of those that were let in at the same moment one stays.
-        while let other = listener?.accept() { context.log(.warning, "\(other.peer) is refused: \(socket.peer) publishes") }
+        while let other = listener?.accept() {
+            context.log(.warning, "\(other.peer) is refused: \(socket.peer) publishes")
+        }
         connected(socket)
         return .again
     }

@@ -94,7 +94,8 @@ struct TimelineMapper {
         }
         reference = (source, out)
         // PTS is unwrapped towards its own DTS.
-        let ahead = pts.map { MediaTime(ticks: signed($0 &- raw, clock.bits), timeBase: clock.timeBase).nanoseconds } ?? 0
+        let ahead =
+            pts.map { MediaTime(ticks: signed($0 &- raw, clock.bits), timeBase: clock.timeBase).nanoseconds } ?? 0
         let lead = min(max(ahead, -Self.longest), Self.longest)
         return give(index, out, lead, length)
     }
@@ -138,7 +139,8 @@ struct TimelineMapper {
     private func unwrap(_ raw: Int64, _ index: Int) -> Int64 {
         let clock = streams[index].clock
         guard clock.bits < 64 else { return raw }
-        let near = streams[index].lastTicks
+        let near =
+            streams[index].lastTicks
             ?? reference.map { MediaTime(nanoseconds: $0.source).ticks(timeBase: clock.timeBase) }
         guard let near else { return raw }
         return near &+ signed(raw &- near, clock.bits)

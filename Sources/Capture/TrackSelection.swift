@@ -25,13 +25,17 @@ package struct TrackSelection: Sendable {
             let fitting = candidates.filter { Self.fits($0, track) }
             // An index counts all that fit; without one it is the first that nobody has taken.
             let free = fitting.filter { !streams.values.contains($0.index) }
-            let chosen = if let place = track.index { fitting.indices.contains(place) ? fitting[place] : nil } else { free.first }
+            let chosen =
+                if let place = track.index { fitting.indices.contains(place) ? fitting[place] : nil } else {
+                    free.first
+                }
             if let chosen, free.contains(where: { $0.index == chosen.index }) { streams[track.name] = chosen.index }
         }
         unclaimed = candidates.filter { !streams.values.contains($0.index) }
     }
 
-    private static func choose(_ wanted: ProgramSelector?, among programs: [ProgramDescription]) -> ProgramDescription? {
+    private static func choose(_ wanted: ProgramSelector?, among programs: [ProgramDescription]) -> ProgramDescription?
+    {
         switch wanted {
         case .number(let number): programs.first { $0.number == number } ?? programs.first
         case .service(let name): programs.first { $0.name == name } ?? programs.first

@@ -98,7 +98,8 @@ package actor AudioEncodeNode: DataNode {
             expected = nil
             context.show("conversion", box.encoder.conversion.map(JSON.string) ?? .null)
         } catch {
-            fault = NodeFault(.unsupported, "\(settings.encoder.encoder) does not start: \(error.message)", isTransient: false)
+            fault = NodeFault(
+                .unsupported, "\(settings.encoder.encoder) does not start: \(error.message)", isTransient: false)
             return
         }
         guard var coded = box?.encoder.format else { return }

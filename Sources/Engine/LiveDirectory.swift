@@ -59,7 +59,9 @@ package final class LiveDirectory: Sendable {
         var end = path.endIndex
         while let slash = path[..<end].lastIndex(of: "/") {
             let prefix = String(path[..<slash])
-            if let stream = streams.withLock({ $0[prefix] }) { return stream.file(at: path[path.index(after: slash)...]) }
+            if let stream = streams.withLock({ $0[prefix] }) {
+                return stream.file(at: path[path.index(after: slash)...])
+            }
             end = slash
         }
         return nil

@@ -318,6 +318,8 @@ private func sharedMemoryLeft(_ path: String) -> String {
     var status = statvfs()
     let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? path
     guard statvfs(folder, &status) == 0 else { return "\(folder) has less" }
-    let (left, size) = (UInt64(status.f_bavail) * UInt64(status.f_frsize), UInt64(status.f_blocks) * UInt64(status.f_frsize))
+    let (left, size) = (
+        UInt64(status.f_bavail) * UInt64(status.f_frsize), UInt64(status.f_blocks) * UInt64(status.f_frsize)
+    )
     return "\(folder) has \(left >> 10) KiB of \(size >> 10) KiB left"
 }

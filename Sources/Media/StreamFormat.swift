@@ -2,7 +2,8 @@
 
 /// The type of a port and of what its ring carries; raw values are those of the ring layout.
 public enum MediaType: UInt32, Sendable, CaseIterable {
-    case rawVideo = 1, rawAudio, codedVideo, codedAudio, data, transport
+    case rawVideo = 1
+    case rawAudio, codedVideo, codedAudio, data, transport
 
     /// As people say it in messages.
     public var phrase: String {

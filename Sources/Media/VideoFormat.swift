@@ -2,7 +2,8 @@
 
 /// The order of fields in a frame (ISO/IEC 23091-2 leaves it to the container; raw values as in the ring layout).
 public enum FieldOrder: UInt32, Sendable, CaseIterable {
-    case unknown = 0, progressive, topFirst, bottomFirst
+    case unknown = 0
+    case progressive, topFirst, bottomFirst
 }
 
 /// Colour description; the numbers are the code points of ISO/IEC 23091-2 (H.273), 2 is "unspecified".

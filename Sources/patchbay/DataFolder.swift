@@ -50,7 +50,10 @@ struct FolderLock: ~Copyable {
         while true {
             let descriptor = linux_open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o640)
             guard descriptor >= 0 else {
-                throw FolderError(description: "\(path): can't be opened: \(errorText(-descriptor)); make the folder writable, or choose another --data DIR")
+                throw FolderError(
+                    description:
+                        "\(path): can't be opened: \(errorText(-descriptor)); make the folder writable, or choose another --data DIR"
+                )
             }
             guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
                 let error = linux_errno()

@@ -1,8 +1,8 @@
 // From request to response, without a socket.
 
+import Engine
 import Foundation
 import Synchronization
-import Engine
 import Testing
 
 @testable import API

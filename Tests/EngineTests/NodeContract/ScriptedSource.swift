@@ -10,7 +10,8 @@ import Rings
 struct ScriptSettings: NodeSettings {
     static let seed = Setting("seed", default: 1, "Of the script.")
     static let grains = Setting("grains", default: 200, "How many.")
-    static let paced = Setting("paced", default: false, "Two milliseconds a grain instead of as fast as they are taken.")
+    static let paced = Setting(
+        "paced", default: false, "Two milliseconds a grain instead of as fast as they are taken.")
     static let mild = Setting("mild", default: false, "One format, good times.")
     static let declarations: [SettingDeclaration] = .of(seed, grains, paced, mild)
     let seed: UInt64
@@ -60,7 +61,8 @@ enum CodedVideoScript: Script {
     static let name = "source.codedpictures"
     static let type = MediaType.codedVideo
     static func format(_ choice: UInt64) -> StreamFormat {
-        var format = CodedFormat(codec: ["h264", "hevc", "mpeg2video", "no such codec"][Int(choice % 8 == 7 ? 3 : choice % 3)])
+        var format = CodedFormat(
+            codec: ["h264", "hevc", "mpeg2video", "no such codec"][Int(choice % 8 == 7 ? 3 : choice % 3)])
         if choice & 8 != 0 { format.extradata = (0..<40).map { UInt8(truncatingIfNeeded: choice >> 3 &* $0) } }
         format.picture = PictureFormat(size: PictureSize(width: 320, height: 180), rate: Rational(25, 1))
         return .codedVideo(format)
@@ -81,7 +83,8 @@ enum CodedAudioScript: Script {
 actor ScriptedSource<S: Script>: DataNode {
     static var kind: KindDeclaration {
         KindDeclaration(
-            S.name, "A script.", outlets: .fixed([OutletDeclaration("out", S.type)]), settings: ScriptSettings.declarations,
+            S.name, "A script.", outlets: .fixed([OutletDeclaration("out", S.type)]),
+            settings: ScriptSettings.declarations,
             placement: .own, pacing: { $0[ScriptSettings.paced] ? .paced : .unpaced })
     }
     nonisolated let context: NodeContext
@@ -145,7 +148,9 @@ actor ScriptedSource<S: Script>: DataNode {
         let size = Int(random.next() % 3000) + (random.next() % 10 == 0 ? 0 : 1)
         var bytes = (0..<size).map { _ in UInt8(truncatingIfNeeded: random.next()) }
         // Something that looks like a slice, a parameter set, a frame header.
-        if size > 8 { bytes.replaceSubrange(0..<5, with: [0, 0, 0, 1, [0x65, 0x67, 0x68, 0x41, 0x26][Int(random.next() % 5)]]) }
+        if size > 8 {
+            bytes.replaceSubrange(0..<5, with: [0, 0, 0, 1, [0x65, 0x67, 0x68, 0x41, 0x26][Int(random.next() % 5)]])
+        }
         return bytes.withUnsafeBytes {
             if case .wait = outlet.append(grain, $0) { return false }
             return true
