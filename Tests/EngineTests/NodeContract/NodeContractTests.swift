@@ -2,13 +2,14 @@
 import CLinux
 import Capture
 import Codecs
-@testable import Engine
 import Graph
 import HLS
 import Media
 import Recording
 import Routing
 import Testing
+
+@testable import Engine
 
 /// A kind under test: how it is wired to scripted sources, and what reads it.
 struct Subject: Sendable, CustomTestStringConvertible {
@@ -23,18 +24,27 @@ struct Subject: Sendable, CustomTestStringConvertible {
     static let all: [Subject] = [
         Subject(name: "sink.null", inputs: [("in", "source.rawpictures")], outlets: []),
         Subject(name: "sink.null", inputs: [("in", "source.codedsound")], outlets: []),
-        Subject(name: "decode", inputs: [("video", "source.codedpictures"), ("audio", "source.codedsound")],
+        Subject(
+            name: "decode", inputs: [("video", "source.codedpictures"), ("audio", "source.codedsound")],
             outlets: ["video", "audio"], change: ("threads", 1)),
-        Subject(name: "encode.video", inputs: [("video", "source.rawpictures")], outlets: ["video"],
+        Subject(
+            name: "encode.video", inputs: [("video", "source.rawpictures")], outlets: ["video"],
             settings: ["preset": "ultrafast", "threads": 1], change: ("gop", "1s")),
-        Subject(name: "encode.video", inputs: [("video", "source.rawpictures")], outlets: ["video"],
+        Subject(
+            name: "encode.video", inputs: [("video", "source.rawpictures")], outlets: ["video"],
             settings: ["encoder": "mpeg2video", "bframes": 2], change: ("bitrate", "1M")),
-        Subject(name: "encode.audio", inputs: [("audio", "source.rawsound")], outlets: ["audio"], change: ("bitrate", "96k")),
-        Subject(name: "encode.audio", inputs: [("audio", "source.rawsound")], outlets: ["audio"],
+        Subject(
+            name: "encode.audio", inputs: [("audio", "source.rawsound")], outlets: ["audio"], change: ("bitrate", "96k")
+        ),
+        Subject(
+            name: "encode.audio", inputs: [("audio", "source.rawsound")], outlets: ["audio"],
             settings: ["encoder": "libopus"], change: ("bitrate", "64k")),
-        Subject(name: "sink.hls", inputs: [("video", "source.codedpictures"), ("audio", "source.codedsound")], outlets: [],
+        Subject(
+            name: "sink.hls", inputs: [("video", "source.codedpictures"), ("audio", "source.codedsound")], outlets: [],
             settings: ["path": "contract"], change: ("segment", "1s")),
-        Subject(name: "sink.record", inputs: [("video", "source.codedpictures"), ("audio", "source.codedsound")], outlets: [],
+        Subject(
+            name: "sink.record", inputs: [("video", "source.codedpictures"), ("audio", "source.codedsound")],
+            outlets: [],
             settings: ["path": "contract"], change: ("segment", "1s")),
     ]
 
@@ -42,45 +52,57 @@ struct Subject: Sendable, CustomTestStringConvertible {
         var nodes = JSONObject()
         var wires = JSONObject()
         for (i, input) in inputs.enumerated() {
-            nodes = nodes.setting("s\(i)", to: [
-                "kind": .string(input.source),
-                "settings": [
-                    "seed": .number(JSONNumber(Int(seed) + i)), "paced": .bool(isPaced), "mild": .bool(isMild),
-                    "grains": .number(JSONNumber(grains)),
-                ],
-            ])
+            nodes = nodes.setting(
+                "s\(i)",
+                to: [
+                    "kind": .string(input.source),
+                    "settings": [
+                        "seed": .number(JSONNumber(Int(seed) + i)), "paced": .bool(isPaced), "mild": .bool(isMild),
+                        "grains": .number(JSONNumber(grains)),
+                    ],
+                ])
             wires = wires.setting(input.inlet, to: .string("s\(i)"))
         }
         nodes = nodes.setting("subject", to: ["kind": .string(name), "inputs": .object(wires), "settings": settings])
         for outlet in outlets {
-            nodes = nodes.setting("read-\(outlet)", to: ["kind": "sink.null", "inputs": ["in": .string("subject.\(outlet)")]])
+            nodes = nodes.setting(
+                "read-\(outlet)", to: ["kind": "sink.null", "inputs": ["in": .string("subject.\(outlet)")]])
         }
         return ["patchbay": 1, "nodes": .object(nodes)]
     }
 }
 
 @Suite("Node contract", .serialized) struct NodeContractTests {
-    static let kinds = TestEngine.withFaults + [
-        NodeKind(HLSSink.self), NodeKind(RecordSink.self), NodeKind(ScriptedSource<RawVideoScript>.self),
-        NodeKind(ScriptedSource<RawAudioScript>.self), NodeKind(ScriptedSource<CodedVideoScript>.self),
-        NodeKind(ScriptedSource<CodedAudioScript>.self),
-    ]
+    static let kinds =
+        TestEngine.withFaults + [
+            NodeKind(HLSSink.self), NodeKind(RecordSink.self), NodeKind(ScriptedSource<RawVideoScript>.self),
+            NodeKind(ScriptedSource<RawAudioScript>.self), NodeKind(ScriptedSource<CodedVideoScript>.self),
+            NodeKind(ScriptedSource<CodedAudioScript>.self),
+        ]
 
     /// Rule 10 and the leases: after the end nobody reads, leases or names a ring.
     private func expectClean(_ test: TestEngine, _ comment: Comment) async {
         try? await test.apply(["patchbay": 1, "nodes": [:]])
         #expect(test.rings.isEmpty, comment)
-        await eventually("rings are let go of (\(comment))") { Footprint.descriptors(below: test.folder + "/rings") == 0 }
+        await eventually("rings are let go of (\(comment))") {
+            Footprint.descriptors(below: test.folder + "/rings") == 0
+        }
     }
 
-    @Test("Rules 4, 6, 8: whatever comes, a node neither crashes nor stalls, and ends when its inlets have",
-        arguments: Subject.all, [11, 12, 13, 14] as [UInt64])
+    @Test(
+        "Rules 4, 6, 8: whatever comes, a node neither crashes nor stalls, and ends when its inlets have",
+        arguments: Subject.all, [11, 12, 13, 14, 15, 16] as [UInt64])
     func anyInput(_ subject: Subject, _ seed: UInt64) async throws {
         let test = try TestEngine(kinds: Self.kinds)
         try await test.apply(subject.graph(seed))
         // Rule 6: it may be stepped at any time.
         let lanes = await test.engine.allLanes
-        let bells = Task.detached { while !Task.isCancelled { for lane in lanes { lane.ring() }; sched_yield() } }
+        let bells = Task.detached {
+            while !Task.isCancelled {
+                for lane in lanes { lane.ring() }
+                sched_yield()
+            }
+        }
         #expect(await test.finishes(within: 30), "\(subject.name), seed \(seed)")
         bells.cancel()
         await expectClean(test, "\(subject.name), seed \(seed)")
@@ -97,7 +119,9 @@ struct Subject: Sendable, CustomTestStringConvertible {
         }
     }
 
-    @Test("A node made anew on the same ports goes on, and so do its readers", arguments: Subject.all.filter { $0.change != nil })
+    @Test(
+        "A node made anew on the same ports goes on, and so do its readers",
+        arguments: Subject.all.filter { $0.change != nil })
     func restart(_ subject: Subject) async throws {
         let change = try #require(subject.change)
         let test = try TestEngine(kinds: Self.kinds)

@@ -10,7 +10,8 @@ import Rings
 struct ScriptSettings: NodeSettings {
     static let seed = Setting("seed", default: 1, "Of the script.")
     static let grains = Setting("grains", default: 200, "How many.")
-    static let paced = Setting("paced", default: false, "Two milliseconds a grain instead of as fast as they are taken.")
+    static let paced = Setting(
+        "paced", default: false, "Two milliseconds a grain instead of as fast as they are taken.")
     static let mild = Setting("mild", default: false, "One format, good times.")
     static let declarations: [SettingDeclaration] = .of(seed, grains, paced, mild)
     let seed: UInt64
@@ -60,7 +61,8 @@ enum CodedVideoScript: Script {
     static let name = "source.codedpictures"
     static let type = MediaType.codedVideo
     static func format(_ choice: UInt64) -> StreamFormat {
-        var format = CodedFormat(codec: ["h264", "hevc", "mpeg2video", "no such codec"][Int(choice % 8 == 7 ? 3 : choice % 3)])
+        var format = CodedFormat(
+            codec: ["h264", "hevc", "mpeg2video", "no such codec"][Int(choice % 8 == 7 ? 3 : choice % 3)])
         if choice & 8 != 0 { format.extradata = (0..<40).map { UInt8(truncatingIfNeeded: choice >> 3 &* $0) } }
         format.picture = PictureFormat(size: PictureSize(width: 320, height: 180), rate: Rational(25, 1))
         return .codedVideo(format)
@@ -81,7 +83,8 @@ enum CodedAudioScript: Script {
 actor ScriptedSource<S: Script>: DataNode {
     static var kind: KindDeclaration {
         KindDeclaration(
-            S.name, "A script.", outlets: .fixed([OutletDeclaration("out", S.type)]), settings: ScriptSettings.declarations,
+            S.name, "A script.", outlets: .fixed([OutletDeclaration("out", S.type)]),
+            settings: ScriptSettings.declarations,
             placement: .own, pacing: { $0[ScriptSettings.paced] ? .paced : .unpaced })
     }
     nonisolated let context: NodeContext
@@ -101,12 +104,19 @@ actor ScriptedSource<S: Script>: DataNode {
     private func declare() throws(NodeFault) {
         try context.outlet("out")?.declare(S.format(settings.isMild ? 0 : random.next()))
     }
+    /// The readers find a ring of the format that they know, but another ring.
+    private func declareThereAndBack() throws(NodeFault) {
+        guard let outlet = context.outlet("out"), let format = outlet.format else { return }
+        try declare()
+        try outlet.declare(format)
+    }
     func step() -> Step {
         guard let outlet = context.outlet("out"), made < settings.grains, !isEnding else { return .finished }
         guard outlet.isReady else { return .wait }
         if !settings.isMild {
             switch random.next() % 40 {
             case 0: do throws(NodeFault) { try declare() } catch { return .failed(error) }
+            case 3: do throws(NodeFault) { try declareThereAndBack() } catch { return .failed(error) }
             case 1: outlet.set(.noSignal)
             case 2: outlet.set(.absent)
             default: break
@@ -145,7 +155,9 @@ actor ScriptedSource<S: Script>: DataNode {
         let size = Int(random.next() % 3000) + (random.next() % 10 == 0 ? 0 : 1)
         var bytes = (0..<size).map { _ in UInt8(truncatingIfNeeded: random.next()) }
         // Something that looks like a slice, a parameter set, a frame header.
-        if size > 8 { bytes.replaceSubrange(0..<5, with: [0, 0, 0, 1, [0x65, 0x67, 0x68, 0x41, 0x26][Int(random.next() % 5)]]) }
+        if size > 8 {
+            bytes.replaceSubrange(0..<5, with: [0, 0, 0, 1, [0x65, 0x67, 0x68, 0x41, 0x26][Int(random.next() % 5)]])
+        }
         return bytes.withUnsafeBytes {
             if case .wait = outlet.append(grain, $0) { return false }
             return true
