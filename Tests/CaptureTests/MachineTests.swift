@@ -1,12 +1,13 @@
-// The small machines of the sources: track selection, back-off, who may publish over SRT.
-@testable import AV
-@testable import Capture
-@testable import Engine
 import Files
 import Foundation
 import Graph
 import Media
 import Testing
+
+// The small machines of the sources: track selection, back-off, who may publish over SRT.
+@testable import AV
+@testable import Capture
+@testable import Engine
 
 @Suite("Track selection") struct TrackSelectionTests {
     private func stream(
@@ -16,10 +17,13 @@ import Testing
         var format = CodedFormat(codec: codec)
         format.language = language
         return StreamDescription(
-            index: index, id: id == 0 ? 256 + index : id, type: type, format: format, disposition: disposition, programs: [],
+            index: index, id: id == 0 ? 256 + index : id, type: type, format: format, disposition: disposition,
+            programs: [],
             timeBase: Rational(1, 90_000), timestampBits: 33)
     }
-    private func track(_ name: String, _ type: TrackSelector.TrackType, _ body: (inout TrackSelector) -> Void = { _ in }) -> TrackSelector {
+    private func track(
+        _ name: String, _ type: TrackSelector.TrackType, _ body: (inout TrackSelector) -> Void = { _ in }
+    ) -> TrackSelector {
         var track = TrackSelector(name, type)
         body(&track)
         return track
@@ -58,7 +62,8 @@ import Testing
     @Test("The block that claims everything claims everything")
     func block() throws {
         let streams = [
-            stream(0, .codedVideo), stream(1, .codedAudio), stream(2, .codedAudio, language: "eng"), stream(3, .codedAudio),
+            stream(0, .codedVideo), stream(1, .codedAudio), stream(2, .codedAudio, language: "eng"),
+            stream(3, .codedAudio),
             stream(4, .codedVideo),
         ]
         let text = TrackSelection.block(for: streams).compact
@@ -87,7 +92,9 @@ import Testing
 }
 
 @Suite("Back-off") struct BackOffTests {
-    @Test("Doubles from half a second to ten, within a quarter; starts afresh after a success", arguments: 0..<50 as Range<UInt64>)
+    @Test(
+        "Doubles from half a second to ten, within a quarter; starts afresh after a success",
+        arguments: 0..<50 as Range<UInt64>)
     func doubling(_ seed: UInt64) throws {
         var machine = BackOff(seed: seed)
         #expect(machine.remaining(at: 0) == nil)
@@ -113,10 +120,12 @@ import Testing
         let log = EngineLog(clock: clock) { _ in }
         defer { log.close() }
         let services = EngineServices(
-            timeline: Timeline(clock: clock), files: try FileService(), log: log, dataFolder: folder, ringFolder: folder,
+            timeline: Timeline(clock: clock), files: try FileService(), log: log, dataFolder: folder,
+            ringFolder: folder,
             live: LiveDirectory())
         let context = NodeContext(
-            id: "in", lane: lane, services: services, tracks: [], program: nil, isUnpaced: false, inlets: [], outlets: [])
+            id: "in", lane: lane, services: services, tracks: [], program: nil, isUnpaced: false, inlets: [],
+            outlets: [])
         return (SRTAdmission(streamID: streamID, context: context), lane)
     }
 

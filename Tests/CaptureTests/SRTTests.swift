@@ -34,8 +34,12 @@ private final class Publisher {
     }
     var said: String { String(decoding: FileManager.default.contents(atPath: errors.path) ?? Data(), as: UTF8.self) }
 
-    static func signal(_ port: Int, size: String = "320x180", sound: Bool = true, options: String = "") throws -> Publisher {
-        var arguments = ["-hide_banner", "-nostdin", "-v", "warning", "-re", "-f", "lavfi", "-i", "testsrc2=s=\(size):r=25"]
+    static func signal(_ port: Int, size: String = "320x180", sound: Bool = true, options: String = "") throws
+        -> Publisher
+    {
+        var arguments = [
+            "-hide_banner", "-nostdin", "-v", "warning", "-re", "-f", "lavfi", "-i", "testsrc2=s=\(size):r=25",
+        ]
         if sound { arguments += ["-f", "lavfi", "-i", "sine=r=48000", "-c:a", "aac"] }
         arguments += ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "12", "-f", "mpegts"]
         return try Publisher("ffmpeg", arguments + ["srt://127.0.0.1:\(port)?latency=50000\(options)"])
@@ -80,7 +84,9 @@ private final class Publisher {
         let before = await pictures(run)
         return await eventually { await pictures(run) > before + count }
     }
-    private func status(_ run: GraphRun, _ node: String) async -> String { await run.engine.nodeStatus(node)?.compact ?? "" }
+    private func status(_ run: GraphRun, _ node: String) async -> String {
+        await run.engine.nodeStatus(node)?.compact ?? ""
+    }
 
     @Test("A publisher is killed and another comes, with another size, then without sound")
     func comesAndGoes() async throws {
@@ -124,11 +130,13 @@ private final class Publisher {
         let port = try freePort()
         let run = try await listening(port)
         let folder = try Scratch()
-        try Data((0..<400_000).map { _ in UInt8.random(in: 0...255) }).write(to: URL(fileURLWithPath: folder.file("noise")))
+        try Data((0..<400_000).map { _ in UInt8.random(in: 0...255) }).write(
+            to: URL(fileURLWithPath: folder.file("noise")))
         let noise = try Publisher(
             "ffmpeg",
             [
-                "-hide_banner", "-nostdin", "-v", "warning", "-re", "-stream_loop", "-1", "-f", "u8", "-ar", "40000", "-i",
+                "-hide_banner", "-nostdin", "-v", "warning", "-re", "-stream_loop", "-1", "-f", "u8", "-ar", "40000",
+                "-i",
                 folder.file("noise"), "-c", "copy", "-f", "u8", "srt://127.0.0.1:\(port)?pkt_size=1316",
             ])
         #expect(await eventually { !noise.process.isRunning }, "\(noise.said)")
@@ -155,7 +163,11 @@ private final class Publisher {
     func portInUse() async throws {
         let port = try freePort()
         let holder = try Publisher(
-            "ffmpeg", ["-hide_banner", "-nostdin", "-v", "quiet", "-i", "udp://127.0.0.1:\(port)?timeout=60000000", "-f", "null", "-"])
+            "ffmpeg",
+            [
+                "-hide_banner", "-nostdin", "-v", "quiet", "-i", "udp://127.0.0.1:\(port)?timeout=60000000", "-f",
+                "null", "-",
+            ])
         #expect(await eventually { PortHolder.find(.udp, port: UInt16(port)) != nil })
         do {
             let run = try await listening(port)

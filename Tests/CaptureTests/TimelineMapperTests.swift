@@ -1,7 +1,8 @@
-// The timeline mapper: wraps, jumps, missing times, loops, reconnects; by hand and by seeded random walks.
-@testable import Capture
 import Media
 import Testing
+
+// The timeline mapper: wraps, jumps, missing times, loops, reconnects; by hand and by seeded random walks.
+@testable import Capture
 
 private let ticks = Rational(1, 90_000)
 private let wrap = Int64(1) << 33
@@ -41,9 +42,11 @@ private let audio = TimelineMapper.StreamClock(timeBase: ticks, bits: 33, period
         #expect(early.dts - late.dts == -20_000_000)
     }
 
-    @Test("A jump of one stream leaves the other alone; when that jumps too, lip-sync is as before", arguments: [
-        500_000_000, -50_000_000, -100_000, 12 * 90_000,
-    ])
+    @Test(
+        "A jump of one stream leaves the other alone; when that jumps too, lip-sync is as before",
+        arguments: [
+            500_000_000, -50_000_000, -100_000, 12 * 90_000,
+        ])
     func jumps(_ distance: Int64) {
         var mapper = connected()
         let base: Int64 = 1_000_000_000
@@ -152,7 +155,7 @@ private let audio = TimelineMapper.StreamClock(timeBase: ticks, bits: 33, period
                 #expect(times.dts > newest[stream], "round \(round)")
                 #expect(times.pts >= times.dts && times.duration >= 0, "round \(round)")
                 newest[stream] = times.dts
-                if random.next() % 50 == 0 { mapper.startAgain(); }
+                if random.next() % 50 == 0 { mapper.startAgain() }
             }
         }
     }

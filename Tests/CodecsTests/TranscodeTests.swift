@@ -39,7 +39,8 @@ let kinds: [NodeKind] = [
         let scratch = try Scratch()
         let clip = scratch.file("clip." + container)
         try ffmpeg(
-            "-f", "lavfi", "-i", "testsrc2=s=320x180:r=50:d=4", "-f", "lavfi", "-i", "sine=r=48000:d=4", "-c:v", "libx264",
+            "-f", "lavfi", "-i", "testsrc2=s=320x180:r=50:d=4", "-f", "lavfi", "-i", "sine=r=48000:d=4", "-c:v",
+            "libx264",
             "-bf", "3", "-g", "50", "-preset", "veryfast", "-c:a", "aac", clip)
         let run = try GraphRun(kinds, dataFolder: scratch.path)
         try await run.start(with(both, "file", file(clip)))
@@ -57,8 +58,10 @@ let kinds: [NodeKind] = [
         let scratch = try Scratch()
         let clip = scratch.file("clip.ts")
         try ffmpeg(
-            "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=6", "-f", "lavfi", "-i", "sine=r=48000:d=6", "-c:v", "libx264",
-            "-preset", "ultrafast", "-bf", "2", "-g", "25", "-c:a", "aac", "-output_ts_offset", "95440", "-muxdelay", "0", clip)
+            "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=6", "-f", "lavfi", "-i", "sine=r=48000:d=6", "-c:v",
+            "libx264",
+            "-preset", "ultrafast", "-bf", "2", "-g", "25", "-c:a", "aac", "-output_ts_offset", "95440", "-muxdelay",
+            "0", clip)
         let run = try GraphRun(kinds, dataFolder: scratch.path)
         try await run.start(
             with(
@@ -68,7 +71,9 @@ let kinds: [NodeKind] = [
         #expect(await run.engine.figures(of: "v", "in")?.taken == 150)
         let name = try #require(scratch.names(in: "recordings").first)
         let recorded = scratch.file("recordings/" + name)
-        let frames = try decodedFrames(FileManager.default.fileExists(atPath: recorded + "/") ? recorded + "/" + scratch.names(in: "recordings/" + name)[0] : recorded)
+        let frames = try decodedFrames(
+            FileManager.default.fileExists(atPath: recorded + "/")
+                ? recorded + "/" + scratch.names(in: "recordings/" + name)[0] : recorded)
         let times = frames.filter { $0.stream == 0 }.map(\.time)
         #expect(times.count == 150)
         #expect(zip(times, times.dropFirst()).allSatisfy { abs($1 - $0 - 0.04) < 0.001 })
@@ -86,18 +91,24 @@ let kinds: [NodeKind] = [
         #expect(await run.engine.figures(of: "a", "in")?.taken == 0)
     }
 
-    @Test("Truncated, corrupt, empty and foreign files never crash, and the run ends", arguments: 1...12 as ClosedRange<UInt64>)
+    @Test(
+        "Truncated, corrupt, empty and foreign files never crash, and the run ends",
+        arguments: 1...12 as ClosedRange<UInt64>)
     func broken(_ seed: UInt64) async throws {
         let scratch = try Scratch()
         let clip = scratch.file(seed % 2 == 0 ? "clip.ts" : "clip.mp4")
         try ffmpeg(
-            "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=2", "-f", "lavfi", "-i", "sine=d=2", "-c:v", "libx264", "-preset",
+            "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=2", "-f", "lavfi", "-i", "sine=d=2", "-c:v", "libx264",
+            "-preset",
             "ultrafast", "-bf", "2", "-c:a", "aac", "-movflags", "+faststart", clip)
         var random = SeededRandom(seed)
         var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: clip)))
         switch seed % 3 {
         case 0: bytes.removeSubrange((bytes.count / 2 + Int(random.next() % 1000))...)
-        case 1: for _ in 0..<bytes.count / 500 { bytes[4000 + Int(random.next() % UInt64(bytes.count - 4000))] = UInt8(truncatingIfNeeded: random.next()) }
+        case 1:
+            for _ in 0..<bytes.count / 500 {
+                bytes[4000 + Int(random.next() % UInt64(bytes.count - 4000))] = UInt8(truncatingIfNeeded: random.next())
+            }
         default: bytes = (0..<50_000).map { _ in UInt8(truncatingIfNeeded: random.next()) }
         }
         try Data(bytes).write(to: URL(fileURLWithPath: clip))
@@ -133,7 +144,8 @@ let kinds: [NodeKind] = [
                 + "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1):max-cll=1000,400",
             "-color_primaries", "bt2020", "-color_trc", "smpte2084", "-colorspace", "bt2020nc", "-tag:v", "hvc1", clip)
         let stream = try await transcoded(
-            clip, scratch, encoder: ["encoder": "libx265", "preset": "ultrafast", "options": ["x265-params": "log-level=error"]])
+            clip, scratch,
+            encoder: ["encoder": "libx265", "preset": "ultrafast", "options": ["x265-params": "log-level=error"]])
         #expect(stream.contains("pix_fmt=yuv420p10le"))
         #expect(stream.contains("color_primaries=bt2020"))
         #expect(stream.contains("color_transfer=smpte2084"))
@@ -147,14 +159,21 @@ let kinds: [NodeKind] = [
         let scratch = try Scratch()
         let (plain, clip) = (scratch.file("plain.h264"), scratch.file("clip.ts"))
         try ffmpeg(
-            "-f", "lavfi", "-i", "testsrc2=s=720x576:r=50:d=2", "-vf", "tinterlace=4,setfield=tff", "-c:v", "libx264", "-preset",
+            "-f", "lavfi", "-i", "testsrc2=s=720x576:r=50:d=2", "-vf", "tinterlace=4,setfield=tff", "-c:v", "libx264",
+            "-preset",
             "veryfast", "-flags", "+ildct+ilme", "-x264opts", "tff=1:aud=1", "-bf", "0", "-g", "25", plain)
         // One cc_data triplet (field 1, 0x94 0x2C) in each access unit, before its first slice.
         try captioned(plain, scratch.file("cc.h264"))
         try ffmpeg("-r", "25", "-i", scratch.file("cc.h264"), "-c", "copy", clip)
-        let before = try run("ffprobe", ["-v", "error", "-show_frames", "-select_streams", "v", "-show_entries", "frame=interlaced_frame,top_field_first:side_data_list", clip])
+        let before = try run(
+            "ffprobe",
+            [
+                "-v", "error", "-show_frames", "-select_streams", "v", "-show_entries",
+                "frame=interlaced_frame,top_field_first:side_data_list", clip,
+            ])
         try #require(before.contains("Closed Captions"))
-        let stream = try await transcoded(clip, scratch, encoder: ["preset": "ultrafast", "options": ["a53cc": "1"]], pixels: 50)
+        let stream = try await transcoded(
+            clip, scratch, encoder: ["preset": "ultrafast", "options": ["a53cc": "1"]], pixels: 50)
         #expect(stream.contains("field_order=tt") || stream.contains("field_order=tb"))
         #expect(stream.contains("interlaced_frame=1") && !stream.contains("interlaced_frame=0"))
         #expect(stream.contains("top_field_first=1") && !stream.contains("top_field_first=0"))
@@ -162,7 +181,8 @@ let kinds: [NodeKind] = [
     }
 
     /// What ffprobe says of the recording of a clip that was decoded and encoded again.
-    private func transcoded(_ clip: String, _ scratch: Scratch, encoder: JSON, pixels: Int = 50) async throws -> String {
+    private func transcoded(_ clip: String, _ scratch: Scratch, encoder: JSON, pixels: Int = 50) async throws -> String
+    {
         let run = try GraphRun(kinds, dataFolder: scratch.path)
         try await run.start([
             "file": file(clip), "decode": ["kind": "decode", "inputs": ["video": "file.video"]],
@@ -172,10 +192,15 @@ let kinds: [NodeKind] = [
         try #require(await run.finish(within: 60))
         #expect(await run.engine.outcome == .completed)
         #expect(await run.engine.figures(of: "v", "in")?.taken == UInt64(pixels))
-        let found = FileManager.default.enumerator(atPath: scratch.file("recordings"))?.compactMap { $0 as? String } ?? []
+        let found =
+            FileManager.default.enumerator(atPath: scratch.file("recordings"))?.compactMap { $0 as? String } ?? []
         let name = try #require(found.first { $0.hasSuffix(".mp4") })
         return try GraphHarness.run(
-            "ffprobe", ["-v", "error", "-select_streams", "v", "-show_streams", "-show_frames", scratch.file("recordings/" + name)])
+            "ffprobe",
+            [
+                "-v", "error", "-select_streams", "v", "-show_streams", "-show_frames",
+                scratch.file("recordings/" + name),
+            ])
     }
 
     /// Puts a caption message before the first slice of each access unit of an Annex B stream.
@@ -212,12 +237,19 @@ let kinds: [NodeKind] = [
         let scratch = try Scratch()
         let run = try GraphRun(kinds, dataFolder: scratch.path)
         try await run.start([
-            "card": pattern, "h264": ["kind": "encode.video", "inputs": ["video": "card.video"], "settings": ["preset": "ultrafast", "tune": "zerolatency"]],
+            "card": pattern,
+            "h264": [
+                "kind": "encode.video", "inputs": ["video": "card.video"],
+                "settings": ["preset": "ultrafast", "tune": "zerolatency"],
+            ],
             "v": ["kind": "sink.null", "inputs": ["in": "h264"]],
         ])
         for i in 0..<6 {
             let operations: JSON = [
-                ["op": "add", "path": .string("/nodes/more\(i)"), "value": ["kind": "sink.null", "inputs": ["in": "card.video"]]]
+                [
+                    "op": "add", "path": .string("/nodes/more\(i)"),
+                    "value": ["kind": "sink.null", "inputs": ["in": "card.video"]],
+                ]
             ]
             try await run.engine.patch(try JSONPatch(json: operations), ifMatch: nil)
             let isRead = await eventually { await run.engine.figures(of: "more\(i)", "in")?.taken ?? 0 > 2 }
@@ -229,15 +261,22 @@ let kinds: [NodeKind] = [
         #expect(await run.drain())
     }
 
-    @Test("An encoder that keeps pictures is not starved of them", arguments: [
-        ["encoder": "mpeg2video", "bframes": 8, "bitrate": "2M"], ["encoder": "mpeg4", "bframes": 16, "bitrate": "2M"],
-        ["encoder": "mjpeg", "threads": 16, "pixelFormat": "yuv420p", "options": ["strict": "unofficial"]], ["encoder": "ffv1", "threads": 8],
-    ] as [JSON])
+    @Test(
+        "An encoder that keeps pictures is not starved of them",
+        arguments: [
+            ["encoder": "mpeg2video", "bframes": 8, "bitrate": "2M"],
+            ["encoder": "mpeg4", "bframes": 16, "bitrate": "2M"],
+            ["encoder": "mjpeg", "threads": 16, "pixelFormat": "yuv420p", "options": ["strict": "unofficial"]],
+            ["encoder": "ffv1", "threads": 8],
+        ] as [JSON])
     func encodersThatKeep(_ settings: JSON) async throws {
         let scratch = try Scratch()
         let run = try GraphRun(kinds, dataFolder: scratch.path)
         try await run.start([
-            "card": ["kind": "source.pattern", "settings": ["size": "320x180", "pace": "free", "duration": "3s", "rate": "25"]],
+            "card": [
+                "kind": "source.pattern",
+                "settings": ["size": "320x180", "pace": "free", "duration": "3s", "rate": "25"],
+            ],
             "video": ["kind": "encode.video", "inputs": ["video": "card.video"], "settings": settings],
             "v": ["kind": "sink.null", "inputs": ["in": "video"]],
         ])
@@ -250,7 +289,10 @@ let kinds: [NodeKind] = [
         let scratch = try Scratch()
         let run = try GraphRun(kinds, dataFolder: scratch.path)
         try await run.start([
-            "card": ["kind": "source.pattern", "settings": ["size": "1920x1080", "pace": "free", "duration": "1s", "rate": "25"]],
+            "card": [
+                "kind": "source.pattern",
+                "settings": ["size": "1920x1080", "pace": "free", "duration": "1s", "rate": "25"],
+            ],
             "video": [
                 "kind": "encode.video", "inputs": ["video": "card.video"],
                 "settings": ["encoder": "rawvideo", "bitrate": "100k"],

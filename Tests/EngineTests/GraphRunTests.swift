@@ -11,7 +11,9 @@ import Testing
         try await test.apply([
             "patchbay": 1,
             "nodes": [
-                "card": ["kind": "source.pattern", "settings": ["size": "320x180", "pace": "free", "duration": "10s"]],
+                "card": [
+                    "kind": "source.pattern", "settings": ["size": "320x180", "pace": "free", "duration": "10s"],
+                ],
                 "pictures": ["kind": "sink.null", "inputs": ["in": "card.video"]],
                 "sound": ["kind": "sink.null", "inputs": ["in": "card.audio"], "lane": "other"],
             ],
@@ -30,7 +32,9 @@ import Testing
             "patchbay": 1,
             "nodes": [
                 "card": ["kind": "source.pattern", "settings": ["size": "320x180", "pace": "free", "duration": "4s"]],
-                "h264": ["kind": "encode.video", "inputs": ["video": "card.video"], "settings": ["preset": "ultrafast"]],
+                "h264": [
+                    "kind": "encode.video", "inputs": ["video": "card.video"], "settings": ["preset": "ultrafast"],
+                ],
                 "aac": ["kind": "encode.audio", "inputs": ["audio": "card.audio"]],
                 "v": ["kind": "sink.null", "inputs": ["in": "h264"]],
                 "a": ["kind": "sink.null", "inputs": ["in": "aac"]],
@@ -56,7 +60,12 @@ import Testing
         await eventually("the first sink reads") { await test.engine.taken("first", "in") > 20 }
         for round in 0..<20 {
             let add = try JSONPatch(
-                json: [["op": "add", "path": "/nodes/second", "value": ["kind": "sink.null", "inputs": ["in": "card.video"]]]])
+                json: [
+                    [
+                        "op": "add", "path": "/nodes/second",
+                        "value": ["kind": "sink.null", "inputs": ["in": "card.video"]],
+                    ]
+                ])
             try await test.engine.patch(add, ifMatch: nil)
             await eventually("the second sink reads in round \(round)") { await test.engine.taken("second", "in") > 3 }
             try await test.engine.patch(try JSONPatch(json: [["op": "remove", "path": "/nodes/second"]]), ifMatch: nil)

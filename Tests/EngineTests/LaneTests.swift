@@ -1,9 +1,10 @@
 // Lanes: where jobs run, that no ring is lost, timers, residents that come and go, the end.
 import CLinux
-@testable import Engine
 import Media
 import Synchronization
 import Testing
+
+@testable import Engine
 
 /// An actor on a lane.
 private actor Worker {
@@ -90,14 +91,18 @@ private final class Ticker: LaneResident, Sendable {
             isWhole = waitFor(round, answered, here)
         }
         #expect(isWhole)
-        await eventually(within: 10, "the other thread ends") { isOver.value.load(ordering: .sequentiallyConsistent) == 1 }
+        await eventually(within: 10, "the other thread ends") {
+            isOver.value.load(ordering: .sequentiallyConsistent) == 1
+        }
     }
 
     @Test("Timers come in time, though a neighbour leaves and another only waits for rings")
     func timers() async {
         let lane = Lane(name: "test", clock: SystemClock())
         let worker = Worker(lane)
-        let (timer, leaver, waiter) = (Ticker(every: 5_000_000), Ticker(every: 1_000_000, limit: 10), Ticker(every: nil))
+        let (timer, leaver, waiter) = (
+            Ticker(every: 5_000_000), Ticker(every: 1_000_000, limit: 10), Ticker(every: nil)
+        )
         for resident in [timer, leaver, waiter] { await worker.place(resident) }
         await eventually("fifty periods go by") { timer.turns.load(ordering: .relaxed) > 50 }
         #expect(leaver.turns.load(ordering: .relaxed) == 10)

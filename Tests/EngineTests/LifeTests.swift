@@ -1,9 +1,10 @@
 // Supervision in a running engine, the end by draining, and what stays behind after hundreds of starts.
 import CLinux
-@testable import Engine
 import Graph
 import Media
 import Testing
+
+@testable import Engine
 
 @Suite("Life of an engine", .serialized) struct LifeTests {
     private let readers: JSON = ["kind": "sink.probe", "inputs": ["in": "source"]]
@@ -36,7 +37,10 @@ import Testing
     func lastingFault() async throws {
         let test = try TestEngine(kinds: TestEngine.withFaults)
         try await test.apply([
-            "patchbay": 1, "nodes": ["source": ["kind": "source.faulty", "settings": ["blocks": 5, "lasting": true]], "probe": readers],
+            "patchbay": 1,
+            "nodes": [
+                "source": ["kind": "source.faulty", "settings": ["blocks": 5, "lasting": true]], "probe": readers,
+            ],
         ])
         #expect(await test.finishes(within: 5))
         #expect(test.page("probe").grains.count == 5)
@@ -51,7 +55,8 @@ import Testing
     func drainDuringBackOff() async throws {
         let test = try TestEngine(kinds: TestEngine.withFaults)
         try await test.apply([
-            "patchbay": 1, "nodes": ["source": ["kind": "source.faulty", "settings": ["blocks": 5]], "probe": readers],
+            "patchbay": 1,
+            "nodes": ["source": ["kind": "source.faulty", "settings": ["blocks": 5]], "probe": readers],
         ])
         await eventually("it waits to be started again") { await test.state("source") == "restarting" }
         let start = linux_monotonic_nanoseconds()

@@ -1,8 +1,9 @@
-// The engine's pure machines: supervision, repeated messages, histograms, ring depths.
-@testable import Engine
 import Media
 import Rings
 import Testing
+
+// The engine's pure machines: supervision, repeated messages, histograms, ring depths.
+@testable import Engine
 
 @Suite("Supervision") struct SupervisionTests {
     private let second: Int64 = 1_000_000_000
@@ -12,10 +13,13 @@ import Testing
         var machine = Supervision()
         var now: Int64 = 0
         for expected in [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000] as [Int64] {
-            #expect(machine.failed(at: now, startedAt: now, isTransient: true) == .restart(after: .milliseconds(expected)))
+            #expect(
+                machine.failed(at: now, startedAt: now, isTransient: true) == .restart(after: .milliseconds(expected)))
             now += 31 * second
         }
-        #expect(machine.failed(at: now, startedAt: now - 60 * second, isTransient: true) == .restart(after: .milliseconds(500)))
+        #expect(
+            machine.failed(at: now, startedAt: now - 60 * second, isTransient: true)
+                == .restart(after: .milliseconds(500)))
     }
 
     @Test("More than twenty faults in ten minutes are enough; older ones do not count")
@@ -59,14 +63,18 @@ import Testing
         var random = SplitMix(seed)
         let histogram = LatencyHistogram()
         #expect(histogram.quantiles([0.5]) == nil)
-        let values = (0..<5000).map { _ in Int64(1 << Int.random(in: 2...38, using: &random)) + Int64.random(in: 0..<4, using: &random) }
-            .map { $0 + Int64.random(in: 0...$0, using: &random) }
+        let values = (0..<5000).map { _ in
+            Int64(1 << Int.random(in: 2...38, using: &random)) + Int64.random(in: 0..<4, using: &random)
+        }
+        .map { $0 + Int64.random(in: 0...$0, using: &random) }
         for value in values { histogram.record(nanoseconds: value) }
         let sorted = values.sorted()
         for quantile in [0.01, 0.5, 0.99, 0.999, 1] {
             let exact = sorted[max(0, Int((5000 * quantile).rounded(.up)) - 1)]
             let got = try #require(histogram.quantiles([quantile])?.first)
-            #expect(got >= exact && Double(got) <= Double(exact) * 1.25 + 2, "seed \(seed): \(quantile) of \(exact): \(got)")
+            #expect(
+                got >= exact && Double(got) <= Double(exact) * 1.25 + 2, "seed \(seed): \(quantile) of \(exact): \(got)"
+            )
         }
         #expect(histogram.maximum == sorted.last)
     }
@@ -102,7 +110,9 @@ import Testing
                     var format = CodedFormat(codec: codec)
                     format.bitRate = rate
                     let stream: StreamFormat = codec == "h264" ? .codedVideo(format) : .codedAudio(format)
-                    guard case .packet(let capacity) = RingDepth.spec(for: stream, hold: hold, holds: 0, leasesRoom: 0).shape
+                    guard
+                        case .packet(let capacity) = RingDepth.spec(for: stream, hold: hold, holds: 0, leasesRoom: 0)
+                            .shape
                     else {
                         Issue.record("not a packet ring")
                         continue

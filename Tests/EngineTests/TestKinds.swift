@@ -26,7 +26,9 @@ final class Journal: Sendable {
 
     static func key(_ context: NodeContext) -> String { context.services.ringFolder + "/" + context.id }
     static func page(_ key: String) -> Page { pages.withLock { $0[key] ?? Page() } }
-    static func write(_ key: String, _ body: (inout Page) -> Void) { pages.withLock { body(&$0[key, default: Page()]) } }
+    static func write(_ key: String, _ body: (inout Page) -> Void) {
+        pages.withLock { body(&$0[key, default: Page()]) }
+    }
 }
 
 extension TestEngine {
@@ -45,7 +47,8 @@ struct ProbeSettings: NodeSettings {
 /// Writes down sequence, PTS and flags of each grain.
 actor ProbeSink: DataNode {
     static let kind = KindDeclaration(
-        "sink.probe", "Writes down what it gets.", inlets: [InletDeclaration("in", Set(MediaType.allCases), isRequired: true)],
+        "sink.probe", "Writes down what it gets.",
+        inlets: [InletDeclaration("in", Set(MediaType.allCases), isRequired: true)],
         settings: ProbeSettings.declarations, placement: .own)
 
     nonisolated let context: NodeContext
@@ -196,7 +199,9 @@ actor FaultySource: DataNode {
 extension TestEngine {
     static let withFaults = kinds + [NodeKind(FaultySource.self), NodeKind(ProbeSink.self)]
 
-    func patch(_ operations: JSON) async throws { try await engine.patch(try JSONPatch(json: operations), ifMatch: nil) }
+    func patch(_ operations: JSON) async throws {
+        try await engine.patch(try JSONPatch(json: operations), ifMatch: nil)
+    }
     func add(_ id: String, _ node: JSON) async throws {
         try await patch([["op": "add", "path": .string("/nodes/" + id), "value": node]])
     }

@@ -1,8 +1,9 @@
-// What a patch may and may not do to a running graph.
-@testable import Engine
 import Graph
 import Media
 import Testing
+
+// What a patch may and may not do to a running graph.
+@testable import Engine
 
 @Suite("Transactions", .serialized) struct TransactionTests {
     static let faulty: JSON = ["kind": "source.faulty"]
@@ -38,7 +39,10 @@ import Testing
         for opening in ["failing", "declaringThenFailing"] {
             await #expect(throws: GraphRefusal.self) {
                 try await test.patch([
-                    ["op": "add", "path": "/nodes/second", "value": ["kind": "source.faulty", "settings": ["opening": .string(opening)]]],
+                    [
+                        "op": "add", "path": "/nodes/second",
+                        "value": ["kind": "source.faulty", "settings": ["opening": .string(opening)]],
+                    ],
                     ["op": "add", "path": "/nodes/reader", "value": Self.probe("source")],
                     ["op": "replace", "path": "/nodes/probe/inputs/in", "value": "second"],
                 ])
@@ -83,9 +87,11 @@ import Testing
         #expect(await test.engine.drain(within: .seconds(5)))
     }
 
-    @Test("New settings with which a node does not open are refused, and the old ones come back", arguments: [
-        "failing", "declaringThenFailing", "hanging",
-    ])
+    @Test(
+        "New settings with which a node does not open are refused, and the old ones come back",
+        arguments: [
+            "failing", "declaringThenFailing", "hanging",
+        ])
     func refusedRestart(_ opening: String) async throws {
         let test = try await running(deadline: .milliseconds(200))
         let revision = await test.engine.revision
