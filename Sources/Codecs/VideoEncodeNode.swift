@@ -85,6 +85,9 @@ package actor VideoEncodeNode: DataNode {
     private var format: StreamFormat?
     /// The picture after a hole, while what lies before it leaves the encoder.
     private var held: FrameLease?
+    private var isHolding = false
+    /// What comes after the picture that waits, where the inlet ended, fell silent or changed its format behind it.
+    private var afterHeld: StreamFormat??
     /// The encoder has been given pictures.
     private var isBegun = false
     /// What readers are told once the encoder is empty.
@@ -185,6 +188,13 @@ package actor VideoEncodeNode: DataNode {
     private func reopen() -> Step {
         guard case .finishing(let next) = phase else { return .wait }
         box = nil
+        if isHolding, next != format || signalAfterwards != nil, let format {
+            // The picture that waits is still of the format before: an encoder of its own, and then what follows.
+            afterHeld = .some(next)
+            isDiscontinuity = true
+            open(format)
+            return .again
+        }
         if let signal = signalAfterwards { outlet?.set(signal) }
         signalAfterwards = nil
         guard let next else {
@@ -199,7 +209,12 @@ package actor VideoEncodeNode: DataNode {
 
     private func feed(_ box: VideoEncoderBox) -> Step {
         guard case .running = phase, let inlet else { return .again }
-        if let lease = held.take() { return send(lease, box) }
+        if let lease = held.take() {
+            isHolding = false
+            let step = send(lease, box)
+            if let next = afterHeld.take() { finish(then: next) }
+            return step
+        }
         switch inlet.takeFrame() {
         case .nothing: return .wait
         case .lapped:
@@ -210,6 +225,7 @@ package actor VideoEncodeNode: DataNode {
             // other side. So one encoder ends before the hole and another begins after it.
             guard isBegun, isDiscontinuity || lease.grain.isDiscontinuity else { return send(lease, box) }
             held = consume lease
+            isHolding = true
             finish(then: format)
             return .again
         }
@@ -238,9 +254,8 @@ package actor VideoEncodeNode: DataNode {
         }
         isBegun = true
         picture.token = carried.remember(grain)
-        let buffer = lease.buffer
-        lender.take(lease.handOver(), buffer)
-        if case .failed = box.encoder.send(picture, lender: lender, buffer: buffer) {
+        guard let place = lender.take(lease.handOver()) else { return .again }
+        if case .failed = box.encoder.send(picture, lender: lender, buffer: place) {
             context.counters.errors.wrappingAdd(1, ordering: .relaxed)
         }
         return .again
@@ -287,27 +302,40 @@ enum CodecPhase {
     case finishing(next: StreamFormat?)
 }
 
-/// The leases that an encoder holds, by buffer. A buffer is lent at most once at a time (its lease keeps it from being
-/// written again), so each entry has one user.
+/// The leases that an encoder holds, each in a place of its own. Not by buffer: an encoder that goes on while its ring is
+/// renewed holds buffers of both rings, which have the same numbers.
 ///
 /// `@unchecked Sendable`: the table's memory is set up once and holds atomics only.
 final class LeaseLender: PictureLender, @unchecked Sendable {
+    /// More than any ring has buffers to lease.
+    private static let placeCount = Int(PBR_MAX_BUFFERS)
     private let records: UnsafeMutablePointer<Atomic<UInt>>
+    /// Where to look next; on the lane only.
+    private var hint = 0
 
     init() {
-        records = .allocate(capacity: Int(PBR_MAX_BUFFERS))
-        for i in 0..<Int(PBR_MAX_BUFFERS) { records.advanced(by: i).initialize(to: Atomic(0)) }
+        records = .allocate(capacity: Self.placeCount)
+        for i in 0..<Self.placeCount { records.advanced(by: i).initialize(to: Atomic(0)) }
     }
     deinit { records.deallocate() }
 
-    func take(_ record: UnsafeMutableRawPointer, _ buffer: Int32) {
-        // An old loan of the same buffer number belongs to an earlier ring; it must not be forgotten.
-        let old = records[Int(buffer)].exchange(UInt(bitPattern: record), ordering: .acquiringAndReleasing)
-        if let old = UnsafeMutableRawPointer(bitPattern: old) { FrameLease.end(handedOver: old) }
+    /// Keeps a lease that was handed over; its place is what `giveBack` is told. Nil, and the lease has ended, when all
+    /// places are taken. On the lane.
+    func take(_ record: UnsafeMutableRawPointer) -> Int32? {
+        let bits = UInt(bitPattern: record)
+        for _ in 0..<Self.placeCount {
+            let place = hint
+            hint = (hint + 1) % Self.placeCount
+            if records[place].compareExchange(expected: 0, desired: bits, ordering: .acquiringAndReleasing).exchanged {
+                return Int32(place)
+            }
+        }
+        FrameLease.end(handedOver: record)
+        return nil
     }
 
-    func giveBack(_ buffer: Int32) {
-        let record = records[Int(buffer)].exchange(0, ordering: .acquiringAndReleasing)
+    func giveBack(_ place: Int32) {
+        let record = records[Int(place)].exchange(0, ordering: .acquiringAndReleasing)
         if let record = UnsafeMutableRawPointer(bitPattern: record) { FrameLease.end(handedOver: record) }
     }
 }

@@ -91,7 +91,7 @@ struct Subject: Sendable, CustomTestStringConvertible {
 
     @Test(
         "Rules 4, 6, 8: whatever comes, a node neither crashes nor stalls, and ends when its inlets have",
-        arguments: Subject.all, [11, 12, 13, 14] as [UInt64])
+        arguments: Subject.all, [11, 12, 13, 14, 15, 16] as [UInt64])
     func anyInput(_ subject: Subject, _ seed: UInt64) async throws {
         let test = try TestEngine(kinds: Self.kinds)
         try await test.apply(subject.graph(seed))

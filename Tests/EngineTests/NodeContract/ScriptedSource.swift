@@ -104,12 +104,19 @@ actor ScriptedSource<S: Script>: DataNode {
     private func declare() throws(NodeFault) {
         try context.outlet("out")?.declare(S.format(settings.isMild ? 0 : random.next()))
     }
+    /// The readers find a ring of the format that they know, but another ring.
+    private func declareThereAndBack() throws(NodeFault) {
+        guard let outlet = context.outlet("out"), let format = outlet.format else { return }
+        try declare()
+        try outlet.declare(format)
+    }
     func step() -> Step {
         guard let outlet = context.outlet("out"), made < settings.grains, !isEnding else { return .finished }
         guard outlet.isReady else { return .wait }
         if !settings.isMild {
             switch random.next() % 40 {
             case 0: do throws(NodeFault) { try declare() } catch { return .failed(error) }
+            case 3: do throws(NodeFault) { try declareThereAndBack() } catch { return .failed(error) }
             case 1: outlet.set(.noSignal)
             case 2: outlet.set(.absent)
             default: break
