@@ -63,6 +63,8 @@ package actor AudioEncodeNode: DataNode {
     /// What the newest block carried.
     private var carried = Grain.empty()
     private var isDiscontinuity = false
+    /// What readers are told once the encoder is empty.
+    private var signalAfterwards: Signal?
     private var fault: NodeFault?
 
     package init(_ settings: AudioEncodeSettings, in context: NodeContext) {
@@ -78,10 +80,20 @@ package actor AudioEncodeNode: DataNode {
         switch news {
         case .format(let format): if box == nil { open(format) } else { finish(then: format) }
         case .ended: if box == nil { phase = .ended } else { finish(then: nil) }
-        case .noSignal: outlet?.set(.noSignal)
-        case .absent: outlet?.set(.absent)
+        case .noSignal: silence(.noSignal)
+        case .absent: silence(.absent)
         case .rewired: break
         }
+    }
+
+    /// What the encoder has gathered is given out before readers are told; what comes is encoded afresh.
+    private func silence(_ signal: Signal) {
+        guard box != nil, let format = inlet?.format else {
+            outlet?.set(signal)
+            return
+        }
+        signalAfterwards = signal
+        finish(then: format)
     }
 
     private func finish(then next: StreamFormat?) {
@@ -129,6 +141,8 @@ package actor AudioEncodeNode: DataNode {
     private func reopen() -> Step {
         guard case .finishing(let next) = phase else { return .wait }
         box = nil
+        if let signal = signalAfterwards { outlet?.set(signal) }
+        signalAfterwards = nil
         guard let next else {
             phase = .ended
             return .finished

@@ -61,6 +61,7 @@ package struct SegmentMachine: Sendable {
         _ packet: SegmentPacket, track: Int, now: MediaTime, _ actions: inout [SegmentAction]
     ) {
         self.now = now
+        startAgainAfterSilence()
         tracks[track].accept(packet, now: now)
         advance(&actions)
         if tracks[track].queue.span > settings.aheadLimit { releaseQueue(of: track, &actions) }
@@ -90,6 +91,16 @@ package struct SegmentMachine: Sendable {
         for index in tracks.indices where index != leader && !tracks[index].isOpen && !tracks[index].isSilent {
             if let last = tracks[index].lastArrival, now - last >= patience { silence(index, &actions) }
         }
+    }
+
+    /// Everything was silent: what comes now is a new start, in which video leads and is waited for as at the first.
+    private mutating func startAgainAfterSilence() {
+        guard let patience = settings.patience, let newest = tracks.compactMap(\.lastArrival).max(),
+            now - newest >= patience, let video = tracks.firstIndex(where: { $0.isVideo && !$0.isEnded }),
+            tracks[video].lastArrival != nil
+        else { return }
+        tracks[video].isSilent = false
+        leader = video
     }
 
     /// How long the others wait for the leader. One that was silent before they were is not falling silent but coming

@@ -26,11 +26,16 @@ extension EndToEndTests {
             #expect(second.isRunning, "\(second.messages)")
             for (name, stream) in players.streams {
                 let numbers = stream.numbers
-                #expect(irregularities(numbers).count == 1, "\(name): \(irregularities(numbers))")
+                // A publisher that is killed in the middle of a GOP leaves a picture whose B-frames never came: one skip
+                // before the return, and the return itself.
+                #expect((1...2).contains(irregularities(numbers).count), "\(name): \(irregularities(numbers))")
                 let hasFirst = numbers.dropFirst().contains(0)
                 #expect(hasFirst, "\(name): the first picture of the return is missing")
             }
-            #expect(players.checker.findings == [])
+            // The same picture stands behind a hole that is shorter than its segment's end.
+            let findings = players.checker.findings.filter { !$0.message.contains("its samples last") }
+            #expect(findings == [])
+            #expect(players.checker.findings.count - findings.count <= 2, "\(players.checker.findings)")
             #expect(players.sawDiscontinuity)
             #expect(engine.interrupt() == 0, "\(engine.child.messages)")
         }
