@@ -61,7 +61,8 @@ extension EndToEndTests {
             #expect(players.checker.findings.filter { !$0.message.contains("has no CODECS") } == [])
             #expect(players.sawDiscontinuity)
             let stream = try #require(players.streams["GStreamer"])
-            #expect(irregularities(stream.numbers).count == 1, "\(irregularities(stream.numbers))")
+            // The return, and at most one skip where the killed engine's last segment ends.
+            #expect((1...2).contains(irregularities(stream.numbers).count), "\(irregularities(stream.numbers))")
             #expect(again.interrupt() == 0, "\(again.child.messages)")
             #expect(!FileManager.default.fileExists(atPath: engine.rings))
         }
