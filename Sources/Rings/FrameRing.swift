@@ -8,11 +8,15 @@ public import CRingLayout
 import Synchronization
 
 /// The buffers of a frame ring, for those who fill them from any thread (decoders).
+///
+/// The pool has the writer's lock, and gives it back when the last who may hold a buffer has let go of the pool: before,
+/// no successor may take the buffers for abandoned.
 public final class FramePool: Sendable {
     public let mapping: RingMapping
     private let hint = Atomic<UInt32>(0)
 
     init(_ mapping: RingMapping) { self.mapping = mapping }
+    deinit { mapping.endWriter() }
 
     /// Bytes of one buffer.
     public var bufferSize: Int { Int(mapping.identity.buffer_stride) }
@@ -64,14 +68,18 @@ public enum Published: Sendable {
     case done
     /// The buffer is in use under an earlier sequence (a decoder shows a picture twice): copy it into a fresh claim.
     case inUse
+    /// The ring was deleted under its writer; nothing will ever be published in it again.
+    case removed
 }
 
-/// The one writer of a frame ring. Its lane's thread alone publishes; claims come from any thread through `pool`.
+/// The one writer of a frame ring. Its lane's thread alone publishes; claims come from any thread through `pool`. The ring
+/// has a writer until this value, every claim and everybody else who holds the pool are gone.
 public struct FrameRingWriter: ~Copyable, Sendable {
     public let pool: FramePool
     public var mapping: RingMapping { pool.mapping }
-    private let path: RingPath
     private var next: UInt64
+    /// The first grain of a successor says that something may be missing before it.
+    private var marksDiscontinuity = false
 
     /// Makes the ring; see `RingMapping.create`. May block for milliseconds (page faults): not between grains.
     public init(
@@ -80,12 +88,21 @@ public struct FrameRingWriter: ~Copyable, Sendable {
         guard case .frame = spec.shape else { throw .otherRingType }
         let empty = UnsafeRawBufferPointer(start: nil, count: 0)
         pool = FramePool(try RingMapping.create(path: path, spec: spec, extradata: empty, group: group))
-        self.path = RingPath(path)
         next = spec.firstSequence
     }
 
-    /// Lets go of the writer's lock: the ring has no writer from here on, though readers may still drain it.
-    deinit { pool.mapping.endWriter() }
+    /// Becomes the writer of a ring that has none: its writer died or let go, or it was made for others to write. Readers
+    /// stay; sequences go on; the first grain is a marked discontinuity. Control, not between grains.
+    /// - Throws: `.writerAlive` where anybody, also this process, has the writer's lock; `.removed` where the ring was
+    ///   deleted or superseded.
+    public init(adopting mapping: RingMapping) throws(RingError) {
+        guard mapping.identity.ring_type == UInt32(PBR_RING_FRAME) else { throw .otherRingType }
+        try mapping.takeWriterPlace()
+        pool = FramePool(mapping)
+        next = mapping.repairFrames()
+        marksDiscontinuity = true
+        mapping.announceAdoption()
+    }
 
     /// The sequence that the next grain will have.
     public var nextSequence: UInt64 { next }
@@ -119,11 +136,14 @@ public struct FrameRingWriter: ~Copyable, Sendable {
     public func owns(_ claim: borrowing FrameClaim) -> Bool { claim.pool === pool }
 
     /// Publishes a filled buffer and lets go of it. `sideData` that does not fit is dropped and counted.
+    @discardableResult
     public mutating func publish(
         _ claim: consuming FrameClaim, _ grain: pbr_grain, sideData: UnsafeRawBufferPointer? = nil
-    ) {
+    ) -> Published {
+        guard !mapping.meetsRemoval() else { return .removed }
         publishHeld(claim.buffer, grain, sideData: sideData)
         // The claim's deinit clears "held"; "window" keeps the buffer.
+        return .done
     }
 
     /// Publishes a buffer that the writer goes on holding as a reference picture.
@@ -134,6 +154,7 @@ public struct FrameRingWriter: ~Copyable, Sendable {
         // window bit means that somebody may be reading this buffer's metadata.
         let word = mapping.bufferWord(buffer).pointee.load(ordering: .sequentiallyConsistent)
         guard word == PBR_BUFFER_HELD else { return .inUse }
+        guard !mapping.meetsRemoval() else { return .removed }
         publishHeld(buffer, grain, sideData: sideData)
         return .done
     }
@@ -153,9 +174,11 @@ public struct FrameRingWriter: ~Copyable, Sendable {
         mapping.wakeSleepers()
     }
 
-    private func store(_ grain: pbr_grain, _ sideData: UnsafeRawBufferPointer?, _ buffer: Int32) {
+    private mutating func store(_ grain: pbr_grain, _ sideData: UnsafeRawBufferPointer?, _ buffer: Int32) {
         var grain = grain
         grain.sequence = next
+        if marksDiscontinuity { grain.flags |= PBR_GRAIN_DISCONTINUITY }
+        marksDiscontinuity = false
         let metadata = mapping.metadata(of: buffer)
         if let sideData, let source = sideData.baseAddress {
             let fits = sideData.count <= Int(mapping.identity.side_data_capacity)
@@ -179,6 +202,8 @@ public struct FrameRingWriter: ~Copyable, Sendable {
         let slot = word.pointee.exchange(PBR_SLOT_EMPTY, ordering: .sequentiallyConsistent)
         guard slot != PBR_SLOT_EMPTY else { return }
         let buffer = Int32(slot & 0xFFFF)
+        // What another process scribbled into the slot must not lead out of the ring.
+        guard UInt32(buffer) < mapping.identity.buffer_count else { return }
         mapping.bufferWord(buffer).pointee.bitwiseAnd(~PBR_BUFFER_WINDOW, ordering: .sequentiallyConsistent)
     }
 
@@ -191,7 +216,7 @@ public struct FrameRingWriter: ~Copyable, Sendable {
     }
 
     /// Takes the name away, if it is still this ring's.
-    public func unlink() { path.unlink(ifStill: mapping) }
+    public func unlink() { mapping.path.unlink(ifStill: mapping) }
 }
 
 extension RingMapping {

@@ -173,11 +173,13 @@ public struct FrameRingReader: ~Copyable, Sendable {
         mapping.cursorWord(seat.id).pointee.store(sequence, ordering: .sequentiallyConsistent)
     }
 
-    /// Sleeps until something is published or the state changes, or until `deadline` (absolute monotonic
-    /// nanoseconds, negative for none). For readers outside a lane.
-    public func wait(until deadline: Int64) {
+    /// Sleeps until something is published or the state changes, until `deadline` (absolute monotonic nanoseconds,
+    /// negative for none), or until it is seen that the writer died, which takes a quarter of a second at most. For
+    /// readers outside a lane.
+    @discardableResult
+    public func wait(until deadline: Int64) -> RingWait {
         let (cursor, seenState, mapping) = (cursor, seenState, mapping)
-        mapping.sleep(id: seat.id, until: deadline) {
+        return mapping.wait(id: seat.id, until: deadline) {
             let state = mapping.state
             return mapping.head != cursor || state != seenState || state > UInt32(PBR_STATE_ABSENT)
         }

@@ -14,16 +14,19 @@ public enum Appended: Sendable {
     case wait
     /// Larger than half of the byte ring: dropped and counted.
     case tooLarge
+    /// The ring was deleted under its writer; nothing will ever be published in it again.
+    case removed
 }
 
 /// The one writer of a packet ring. Its lane's thread alone uses it.
 public struct PacketRingWriter: ~Copyable, Sendable {
     public let mapping: RingMapping
-    private let path: RingPath
     private var next: UInt64
     private var oldest: UInt64
     /// Bytes since the ring was made; multiples of 64.
     private var position: UInt64 = 0
+    /// The first grain of a successor says that something may be missing before it.
+    private var marksDiscontinuity = false
 
     /// Makes the ring; see `RingMapping.create`. May block: not between grains.
     public init(
@@ -31,9 +34,19 @@ public struct PacketRingWriter: ~Copyable, Sendable {
     ) throws(RingError) {
         guard case .packet = spec.shape else { throw .otherRingType }
         mapping = try RingMapping.create(path: path, spec: spec, extradata: extradata, group: group)
-        self.path = RingPath(path)
         next = spec.firstSequence
         oldest = next
+    }
+
+    /// Becomes the writer of a ring that has none, as `FrameRingWriter.init(adopting:)` does.
+    public init(adopting mapping: RingMapping) throws(RingError) {
+        guard mapping.identity.ring_type == UInt32(PBR_RING_PACKET) else { throw .otherRingType }
+        try mapping.takeWriterPlace()
+        self.mapping = mapping
+        let continuation = mapping.repairPackets()
+        (next, oldest, position) = (continuation.next, continuation.oldest, continuation.position)
+        marksDiscontinuity = true
+        mapping.announceAdoption()
     }
 
     /// Lets go of the writer's lock: the ring has no writer from here on, though readers may still drain it.
@@ -47,14 +60,13 @@ public struct PacketRingWriter: ~Copyable, Sendable {
         _ grain: pbr_grain, _ payload: UnsafeRawBufferPointer, sideData: UnsafeRawBufferPointer? = nil
     ) -> Appended {
         let capacity = mapping.identity.payload_size
-        let side = UInt64(sideData?.count ?? 0)
-        // Side data begins on a word, so that both are copied word by word.
-        let sideOffset = (UInt64(payload.count) + 7) & ~7
-        let size = (sideOffset + side + 63) & ~63
-        guard size <= capacity / 2, payload.count <= Int(UInt32.max) else {
+        guard let bytes = UInt32(exactly: payload.count), let side = UInt32(exactly: sideData?.count ?? 0),
+            case let size = mapping.bytesTaken(bytes, side), size <= capacity / 2
+        else {
             mapping.word64(PBR_AT_DROPPED).pointee.wrappingAdd(1, ordering: .relaxed)
             return .tooLarge
         }
+        guard !mapping.meetsRemoval() else { return .removed }
         let oldestAfter = oldestValid(after: size)
         guard hasRoom(oldestAfter) else { return .wait }
         if oldestAfter != oldest {
@@ -64,9 +76,10 @@ public struct PacketRingWriter: ~Copyable, Sendable {
             atomicMemoryFence(ordering: .releasing)
         }
         copyIn(payload, at: position)
-        if let sideData { copyIn(sideData, at: position + sideOffset) }
-        storeSlot(grain, payload.count, Int(side))
-        position += size
+        if let sideData { copyIn(sideData, at: position &+ mapping.sideDataOffset(bytes)) }
+        storeSlot(grain, bytes, side)
+        // Wrapping: a successor took its position from a slot that anybody may have written.
+        position &+= size
         next &+= 1
         mapping.word64(PBR_AT_HEAD).pointee.store(next, ordering: .sequentiallyConsistent)
         if mapping.state != UInt32(PBR_STATE_LIVE) {
@@ -81,7 +94,7 @@ public struct PacketRingWriter: ~Copyable, Sendable {
         var first = oldest
         let depth = UInt64(mapping.identity.depth)
         if next &+ 1 &- first > depth { first = next &+ 1 &- depth }
-        let end = position + size
+        let end = position &+ size
         while first != next {
             let start = mapping.packetSlot(first).load(as: pbr_grain.self).position
             // Wrapping: what another process scribbled into a slot must not trap here.
@@ -118,12 +131,14 @@ public struct PacketRingWriter: ~Copyable, Sendable {
         target[words].store(last, ordering: .relaxed)
     }
 
-    private func storeSlot(_ grain: pbr_grain, _ size: Int, _ sideDataSize: Int) {
+    private mutating func storeSlot(_ grain: pbr_grain, _ size: UInt32, _ sideDataSize: UInt32) {
         var grain = grain
         grain.sequence = next
         grain.position = position
-        grain.size = UInt32(size)
-        grain.side_data_size = UInt32(sideDataSize)
+        grain.size = size
+        grain.side_data_size = sideDataSize
+        if marksDiscontinuity { grain.flags |= PBR_GRAIN_DISCONTINUITY }
+        marksDiscontinuity = false
         let slot = mapping.packetSlot(next).assumingMemoryBound(to: Atomic<UInt64>.self)
         withUnsafeBytes(of: grain) { bytes in
             for i in 0..<(bytes.count / 8) {
@@ -141,7 +156,7 @@ public struct PacketRingWriter: ~Copyable, Sendable {
     }
 
     /// Takes the name away, if it is still this ring's.
-    public func unlink() { path.unlink(ifStill: mapping) }
+    public func unlink() { mapping.path.unlink(ifStill: mapping) }
 }
 
 extension RingMapping {

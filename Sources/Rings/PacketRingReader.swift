@@ -60,8 +60,7 @@ public struct PacketRingReader: ~Copyable, Sendable {
         guard cursor != head else { return .none(state: state) }
         guard let grain = mapping.validatedSlot(cursor) else { return lap() }
         let payload = mapping.identity.payload_size
-        let total = (UInt64(grain.size) + 7) & ~7 + UInt64(grain.side_data_size)
-        guard grain.sequence == cursor, total <= payload / 2 else {
+        guard grain.sequence == cursor, mapping.bytesTaken(grain.size, grain.side_data_size) <= payload / 2 else {
             advance(to: cursor &+ 1)
             return .corrupt
         }
@@ -80,7 +79,7 @@ public struct PacketRingReader: ~Copyable, Sendable {
     ) -> Bool {
         copyOut(grain.position, Int(grain.size), buffer)
         if let sideData {
-            copyOut(grain.position &+ (UInt64(grain.size) + 7) & ~7, Int(grain.side_data_size), sideData)
+            copyOut(grain.position &+ mapping.sideDataOffset(grain.size), Int(grain.side_data_size), sideData)
         }
         guard mapping.isStillValid(cursor) else { return false }
         advance(to: cursor &+ 1)
@@ -120,11 +119,13 @@ public struct PacketRingReader: ~Copyable, Sendable {
         mapping.cursorWord(seat.id).pointee.store(sequence, ordering: .sequentiallyConsistent)
     }
 
-    /// Sleeps until something is published or the state changes, or until `deadline` (absolute monotonic
-    /// nanoseconds, negative for none). For readers outside a lane.
-    public func wait(until deadline: Int64) {
+    /// Sleeps until something is published or the state changes, until `deadline` (absolute monotonic nanoseconds,
+    /// negative for none), or until it is seen that the writer died, which takes a quarter of a second at most. For
+    /// readers outside a lane.
+    @discardableResult
+    public func wait(until deadline: Int64) -> RingWait {
         let (cursor, seenState, mapping) = (cursor, seenState, mapping)
-        mapping.sleep(id: seat.id, until: deadline) {
+        return mapping.wait(id: seat.id, until: deadline) {
             let state = mapping.state
             return mapping.head != cursor || state != seenState || state > UInt32(PBR_STATE_ABSENT)
         }

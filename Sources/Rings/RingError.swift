@@ -26,6 +26,8 @@ public enum RingError: Error, Equatable, Sendable {
     case noReaderPlace
     /// The ring has no buffers left that could be promised to this reader.
     case leasesDoNotFit(asked: UInt32, room: UInt32)
-    /// Another writer lives on this ring.
+    /// Another writer lives on this ring, in any process; a stopped one is a living one.
     case writerAlive
+    /// The ring was deleted, or another generation has taken its name: nobody may write it any more.
+    case removed
 }

@@ -20,7 +20,9 @@ public final class RingMapping: @unchecked Sendable {
     /// Those of them for whom the writer waits.
     let losslessReaders = Atomic<UInt64>(0)
     /// Whether the writer's end of this very mapping lives: a lock of our own description can't be seen by asking.
-    private let hasLocalWriter = Atomic<Bool>(false)
+    let hasLocalWriter = Atomic<Bool>(false)
+    /// The name under which this process made or found the ring.
+    let path: RingPath
 
     /// Makes a ring under `path`: a temporary file beside it, reserved, initialised, faulted in, then renamed into
     /// place, so that no half-made ring ever has the name. Takes the writer's lock.
@@ -53,15 +55,13 @@ public final class RingMapping: @unchecked Sendable {
         if reserved == ENOSPC { throw .noSpace(bytes: identity.file_size) }
         guard reserved == 0 else { throw .system(.reserve, errno: reserved) }
 
-        let mapping = try RingMapping(descriptor: fd, identity: identity)
+        let mapping = try RingMapping(descriptor: fd, identity: identity, path: RingPath(path))
         owned = nil
         mapping.initialise(spec, extradata)
-        let locked = linux_lock_byte(fd, Int64(PBR_LOCK_WRITER))
-        guard locked == 0 else {
+        do throws(RingError) { try mapping.takeWriterPlace() } catch {
             temporary.withPointer { _ = unlink($0) }
-            throw .system(.lock, errno: -locked)
+            throw error
         }
-        mapping.hasLocalWriter.store(true, ordering: .relaxed)
         guard temporary.withPointer({ rename($0, path) }) == 0 else {
             let error = linux_errno()
             temporary.withPointer { _ = unlink($0) }
@@ -90,14 +90,14 @@ public final class RingMapping: @unchecked Sendable {
         if let defect = identity.defect(fileSize: UInt64(status.st_size)) { throw .notARing(defect) }
         // A sparse file would be filled by the first touch: its maker reserved nothing, or somebody cut and grew it.
         guard UInt64(clamping: status.st_blocks) >= identity.file_size / 512 else { throw .notARing(.sizes) }
-        let mapping = try RingMapping(descriptor: fd, identity: identity)
+        let mapping = try RingMapping(descriptor: fd, identity: identity, path: RingPath(path))
         owned = nil
         return mapping
     }
 
     /// Takes over `descriptor` when it succeeds. Faults every page in: the first touch of a 1080p frame costs 3 to
     /// 10 ms, which no grain shall pay.
-    private init(descriptor: Int32, identity: pbr_identity) throws(RingError) {
+    private init(descriptor: Int32, identity: pbr_identity, path: RingPath) throws(RingError) {
         let file = Int(identity.file_size)
         let payload = Int(identity.payload_size)
         let isTwice = identity.ring_type == UInt32(PBR_RING_PACKET)
@@ -120,6 +120,7 @@ public final class RingMapping: @unchecked Sendable {
         self.base = base
         self.descriptor = descriptor
         self.identity = identity
+        self.path = path
     }
 
     private func initialise(_ spec: RingSpec, _ extradata: UnsafeRawBufferPointer) {
@@ -152,83 +153,5 @@ public final class RingMapping: @unchecked Sendable {
     public var extradata: UnsafeRawBufferPointer {
         let size = min(Int(format.coded.extradata_size), Int(PBR_EXTRADATA_CAPACITY))
         return UnsafeRawBufferPointer(start: base + Int(PBR_AT_EXTRADATA), count: size)
-    }
-
-    /// Whether the ring has a writer, in this process or another. A stopped process is a living one.
-    public var isWriterAlive: Bool {
-        hasLocalWriter.load(ordering: .relaxed) || linux_byte_is_locked(descriptor, Int64(PBR_LOCK_WRITER)) == 1
-    }
-
-    /// The writer's end is gone, though readers of this process keep the mapping.
-    func endWriter() {
-        guard hasLocalWriter.exchange(false, ordering: .relaxed) else { return }
-        _ = linux_unlock_byte(descriptor, Int64(PBR_LOCK_WRITER))
-    }
-
-    // MARK: Words
-
-    @inline(__always) func word64(_ offset: Int32) -> UnsafeMutablePointer<Atomic<UInt64>> {
-        word64(at: Int(offset))
-    }
-    @inline(__always) func word64(at offset: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
-        (base + offset).assumingMemoryBound(to: Atomic<UInt64>.self)
-    }
-    @inline(__always) func word32(_ offset: Int32) -> UnsafeMutablePointer<Atomic<UInt32>> {
-        (base + Int(offset)).assumingMemoryBound(to: Atomic<UInt32>.self)
-    }
-    @inline(__always) func slotWord(_ sequence: UInt64) -> UnsafeMutablePointer<Atomic<UInt64>> {
-        word64(at: Int(identity.slots_offset + (sequence & UInt64(identity.slot_count - 1)) * 8))
-    }
-    @inline(__always) func bufferWord(_ buffer: Int32) -> UnsafeMutablePointer<Atomic<UInt64>> {
-        word64(at: Int(identity.words_offset) + Int(buffer) * Int(PBR_LINE))
-    }
-    @inline(__always) func readerField(_ id: Int, _ offset: Int) -> UnsafeMutableRawPointer {
-        base + Int(PBR_AT_READERS) + id * Int(PBR_LINE) + offset
-    }
-
-    // MARK: What both ends and onlookers read
-
-    /// PBR_STATE_…; load it before `head`: the end is reached only when a cursor is at the head that was read after.
-    public var state: UInt32 { word32(PBR_AT_STATE).pointee.load(ordering: .acquiring) }
-    /// The sequence of the next grain.
-    public var head: UInt64 { word64(PBR_AT_HEAD).pointee.load(ordering: .sequentiallyConsistent) }
-    /// No earlier DTS will follow, nanoseconds; `Int64.min` unknown.
-    public var watermark: Int64 { Int64(bitPattern: word64(PBR_AT_WATERMARK).pointee.load(ordering: .acquiring)) }
-    /// Grains that the writer dropped because no buffer was free.
-    public var dropped: UInt64 { word64(PBR_AT_DROPPED).pointee.load(ordering: .relaxed) }
-    /// Grains that were copied in from elsewhere instead of being made in place.
-    public var copied: UInt64 { word64(PBR_AT_COPIED).pointee.load(ordering: .relaxed) }
-    /// Bytes of side data that did not fit.
-    public var sideDataLost: UInt64 { word64(PBR_AT_SIDE_DATA_LOST).pointee.load(ordering: .relaxed) }
-}
-
-/// A name beside `path` that no other process uses: `.PATH.PID.COUNTER` in the same folder.
-private struct TemporaryName {
-    private var bytes: [CChar] = []
-    private static let counter = Atomic<UInt32>(0)
-
-    init(for path: UnsafePointer<CChar>) {
-        let length = strlen(path)
-        var slash = length
-        while slash > 0, path[slash - 1] != 47 { slash -= 1 }
-        for i in 0..<slash { bytes.append(path[i]) }
-        bytes.append(46)
-        for i in slash..<length { bytes.append(path[i]) }
-        append(UInt32(bitPattern: getpid()))
-        append(Self.counter.wrappingAdd(1, ordering: .relaxed).newValue)
-        bytes.append(0)
-    }
-
-    private mutating func append(_ number: UInt32) {
-        bytes.append(46)
-        var divisor: UInt32 = 1_000_000_000
-        while divisor > 0 {
-            bytes.append(CChar(48 + number / divisor % 10))
-            divisor /= 10
-        }
-    }
-
-    func withPointer<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result {
-        bytes.withUnsafeBufferPointer { body($0.baseAddress!) }
     }
 }

@@ -1,6 +1,7 @@
-// The name of a ring that this process made, kept so that it can be taken away again.
+// The name of a ring, kept so that it can be taken away again, and the name that it has while it is made.
 import CLinux
 import CRingLayout
+import Synchronization
 
 /// A path in shared memory as C wants it.
 struct RingPath: Sendable {
@@ -32,4 +33,35 @@ extension RingMapping {
 
     /// Leases (+ 1 for each reader) that the ring was made with room for; 0 for packet rings.
     public var leasesRoom: UInt32 { base.load(fromByteOffset: Int(PBR_AT_LEASES_ROOM), as: UInt32.self) }
+}
+
+/// A name beside `path` that no other process uses: `.PATH.PID.COUNTER` in the same folder.
+struct TemporaryName {
+    private var bytes: [CChar] = []
+    private static let counter = Atomic<UInt32>(0)
+
+    init(for path: UnsafePointer<CChar>) {
+        let length = strlen(path)
+        var slash = length
+        while slash > 0, path[slash - 1] != 47 { slash -= 1 }
+        for i in 0..<slash { bytes.append(path[i]) }
+        bytes.append(46)
+        for i in slash..<length { bytes.append(path[i]) }
+        append(UInt32(bitPattern: getpid()))
+        append(Self.counter.wrappingAdd(1, ordering: .relaxed).newValue)
+        bytes.append(0)
+    }
+
+    private mutating func append(_ number: UInt32) {
+        bytes.append(46)
+        var divisor: UInt32 = 1_000_000_000
+        while divisor > 0 {
+            bytes.append(CChar(48 + number / divisor % 10))
+            divisor /= 10
+        }
+    }
+
+    func withPointer<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result {
+        bytes.withUnsafeBufferPointer { body($0.baseAddress!) }
+    }
 }

@@ -7,8 +7,20 @@ import CLinux
 import CRingLayout
 import Synchronization
 
+/// Why a reader's wait ended.
+public enum RingWait: Sendable {
+    /// Look again: something was published, the state changed, or somebody woke this reader for nothing.
+    case news
+    case deadline
+    /// The writer died without a word. What it published can still be read; a successor may adopt the ring.
+    case writerGone
+}
+
+/// How long a dead writer may go unseen by a reader that sleeps.
+private let livenessPeriodNanoseconds: Int64 = 250_000_000
+
 extension RingMapping {
-    /// SYNC publish: partner of `sleep(id:until:unless:)`. Called by the writer's thread after it stored the head or
+    /// SYNC publish: partner of `sleep`. Called by the writer's thread after it stored the head or
     /// the state.
     func wakeSleepers() {
         let word = word32(PBR_AT_WAKE)
@@ -18,9 +30,32 @@ extension RingMapping {
         }
     }
 
+    /// Sleeps until `isReady`, until `deadline` (absolute monotonic nanoseconds, negative for none), or until the writer
+    /// is found dead: nobody wakes the readers of a dead one, so its lock is looked at now and then.
+    func wait(id: Int, until deadline: Int64, unless isReady: () -> Bool) -> RingWait {
+        while !isReady() {
+            let now = linux_monotonic_nanoseconds()
+            let look = now + livenessPeriodNanoseconds
+            let isLast = deadline >= 0 && deadline <= look
+            if !isLast || now < deadline { sleep(id: id, until: isLast ? deadline : look, unless: isReady) }
+            let reached = linux_monotonic_nanoseconds()
+            guard reached >= (isLast ? deadline : look) else { return .news }
+            if isReady() { return .news }
+            if isAbandoned { return .writerGone }
+            if isLast { return .deadline }
+        }
+        return .news
+    }
+
+    /// Whether the ring was written, nothing says that it is over, and nobody writes it any more.
+    public var isAbandoned: Bool {
+        let state = state
+        return state != UInt32(PBR_STATE_WAITING) && state <= UInt32(PBR_STATE_ABSENT) && !isWriterAlive
+    }
+
     /// SYNC publish: sleeps until woken, or until `deadline` (absolute monotonic nanoseconds). Returns at once when
-    /// `isReady` says so after the bit was set. Spurious returns happen: the caller looks again.
-    func sleep(id: Int, until deadline: Int64, unless isReady: () -> Bool) {
+    /// `isReady` says so after the bit was set. Spurious returns happen.
+    private func sleep(id: Int, until deadline: Int64, unless isReady: () -> Bool) {
         let bit = UInt64(1) << UInt64(id)
         let sleepers = word64(PBR_AT_SLEEPERS)
         sleepers.pointee.bitwiseOr(bit, ordering: .sequentiallyConsistent)

@@ -88,7 +88,7 @@ import Testing
         #expect(throws: RingError.notARing(.magic)) { _ = try RingMapping.open(path: file.path) }
         file.restore()
         file.put(UInt16(7), at: 8)
-        #expect(throws: RingError.foreignLayout(major: 7, minor: 0)) { _ = try RingMapping.open(path: file.path) }
+        #expect(throws: RingError.foreignLayout(major: 7, minor: 1)) { _ = try RingMapping.open(path: file.path) }
         file.restore()
         file.put(UInt32(9), at: 12)
         #expect(throws: RingError.notARing(.ringType)) { _ = try RingMapping.open(path: file.path) }

@@ -17,7 +17,7 @@ extern "C" {
 
 #define PBR_MAGIC 0x3152594142484350ull  // "PCHBAYR1" as bytes in memory
 #define PBR_LAYOUT_MAJOR 1
-#define PBR_LAYOUT_MINOR 0
+#define PBR_LAYOUT_MINOR 1  // 1: PBR_AT_REMOVED
 
 #define PBR_LINE 128             // bytes between fields of different writers (two cache lines: adjacent prefetch)
 #define PBR_PAGE 4096            // buffers start and are spaced on this
@@ -221,6 +221,7 @@ PBR_ASSERT(sizeof(pbr_reader) == PBR_LINE);
 #define PBR_AT_SIDE_DATA_LOST 920  // u64 word, writer: bytes of side data that did not fit
 #define PBR_AT_FORMAT 1024
 #define PBR_AT_LEASES_ROOM 2052    // u32, identity: bound of the sum over readers of (lease_limit + 1)
+#define PBR_AT_REMOVED 2176        // u32 word, anybody: 1 once the ring was deleted, whatever its writer stores as state
 #define PBR_AT_EXTRADATA 4096
 #define PBR_AT_READERS 8192        // PBR_MAX_READERS × pbr_reader
 #define PBR_HEADER_SIZE 16384

@@ -81,8 +81,7 @@ func hold(_ path: String) throws(RingError) -> Int32 {
     var reader = try FrameRingReader(attaching: path, start: .newest, name: "hold")
     guard case .frame(let lease) = reader.next() else { return 3 }
     say("holding \(lease.grain.sequence) as \(reader.seat.id)")
-    var byte: UInt8 = 0
-    while read(0, &byte, 1) > 0 {}
+    waitForEndOfInput()
     return isWhole(lease.bytes, lease.grain.sequence) ? 0 : 2
 }
 
@@ -120,6 +119,53 @@ func waitOnce(_ path: String, milliseconds: Int64) throws(RingError) -> Int32 {
     return 0
 }
 
+/// Adopts a frame ring, publishes `count` grains, and stays with a claim in its hand: the test stops or kills this process.
+func writeFrames(_ path: String, count: UInt64) throws(RingError) -> Int32 {
+    var writer = try FrameRingWriter(adopting: try RingMapping.open(path: path))
+    let first = writer.nextSequence
+    while writer.nextSequence != first &+ count {
+        guard let claim = writer.claim() else { return 3 }
+        fill(claim.bytes, writer.nextSequence)
+        writer.publish(claim, grain(writer.nextSequence))
+    }
+    guard let claim = writer.claim() else { return 3 }
+    say("wrote \(writer.nextSequence) holding \(claim.buffer)")
+    waitForEndOfInput()
+    return 0
+}
+
+/// The same for packets.
+func writePackets(_ path: String, count: UInt64) throws(RingError) -> Int32 {
+    var writer = try PacketRingWriter(adopting: try RingMapping.open(path: path))
+    let payload = UnsafeMutableRawBufferPointer.allocate(byteCount: 320, alignment: 8)
+    defer { payload.deallocate() }
+    let first = writer.nextSequence
+    while writer.nextSequence != first &+ count {
+        fill(payload, writer.nextSequence)
+        guard case .done = writer.append(grain(writer.nextSequence), UnsafeRawBufferPointer(payload)) else { return 3 }
+    }
+    say("wrote \(writer.nextSequence)")
+    waitForEndOfInput()
+    return 0
+}
+
+func fill(_ bytes: UnsafeMutableRawBufferPointer, _ sequence: UInt64) {
+    for word in 0..<(bytes.count / 8) {
+        bytes.storeBytes(of: pattern(sequence), toByteOffset: 8 * word, as: UInt64.self)
+    }
+}
+
+func grain(_ sequence: UInt64) -> pbr_grain {
+    var grain = pbr_grain()
+    (grain.pts, grain.dts, grain.flags) = (Int64(bitPattern: sequence), Int64(bitPattern: sequence), PBR_GRAIN_KEY)
+    return grain
+}
+
+func waitForEndOfInput() {
+    var byte: UInt8 = 0
+    while read(0, &byte, 1) > 0 {}
+}
+
 func run(_ arguments: [String]) throws(RingError) -> Int32 {
     guard arguments.count >= 3 else { return 64 }
     switch arguments[1] {
@@ -127,6 +173,8 @@ func run(_ arguments: [String]) throws(RingError) -> Int32 {
     case "packets": return try validatePackets(arguments[2])
     case "hold": return try hold(arguments[2])
     case "churn": return try churn(arguments[2])
+    case "writeFrames": return try writeFrames(arguments[2], count: UInt64(arguments.last ?? "") ?? 1)
+    case "writePackets": return try writePackets(arguments[2], count: UInt64(arguments.last ?? "") ?? 1)
     case "wait": return try waitOnce(arguments[2], milliseconds: Int64(arguments.last ?? "") ?? 1000)
     default: return 64
     }
