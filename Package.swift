@@ -50,6 +50,7 @@ let package = Package(
         .target(name: "Routing", dependencies: ["Engine"], swiftSettings: strict),
         .target(name: "HLS", dependencies: ["Engine"], swiftSettings: strict),
         .target(name: "Recording", dependencies: ["Engine"], swiftSettings: strict),
+        .target(name: "FrameCache", dependencies: ["Engine"], swiftSettings: strict),
 
         // Floor 5: faces.
         .target(
@@ -59,7 +60,9 @@ let package = Package(
         // Floor 6: the program.
         .executableTarget(
             name: "patchbay",
-            dependencies: ["API", "Capture", "Codecs", "Routing", "HLS", "Recording", "Engine", "Files", "CLinux"],
+            dependencies: [
+                "API", "Capture", "Codecs", "Routing", "HLS", "Recording", "FrameCache", "Engine", "Files", "CLinux",
+            ],
             swiftSettings: strict),
 
         // Tests mirror Sources.
@@ -83,6 +86,10 @@ let package = Package(
             name: "HLSTests", dependencies: ["HLS", "HLSChecker", "Media", "Capture", "GraphHarness"],
             swiftSettings: strict),
         .testTarget(
+            name: "FrameCacheTests",
+            dependencies: ["FrameCache", "Capture", "Routing", "Engine", "Rings", "Graph", "GraphHarness", "CRingLayout"],
+            swiftSettings: strict),
+        .testTarget(
             name: "RecordingTests", dependencies: ["Recording", "Capture", "GraphHarness", "Media"],
             swiftSettings: strict),
         // An engine over a scratch folder, and the ffmpeg command, for tests of nodes.
@@ -91,14 +98,14 @@ let package = Package(
         .testTarget(
             name: "PatchbayTests",
             dependencies: [
-                "patchbay", "API", "Capture", "Engine", "Files", "Graph", "GraphHarness", "Media", "Routing", "CLinux",
+                "patchbay", "API", "Capture", "Engine", "Files", "FrameCache", "Graph", "GraphHarness", "Media", "Routing", "CLinux",
             ],
             swiftSettings: strict),
         // Tests.
         .testTarget(name: "AVTests", dependencies: ["AV", "CFFmpeg", "Media"], swiftSettings: strict),
         .testTarget(name: "GraphTests", dependencies: ["Graph", "Media"], swiftSettings: strict),
         .testTarget(
-            name: "APITests", dependencies: ["API", "CLinux", "CMicroHTTPD"], swiftSettings: strict),
+            name: "APITests", dependencies: ["API", "CLinux", "CMicroHTTPD", "EndToEnd"], swiftSettings: strict),
         // End to end: the built program with real peers. The support is shared by all its suites.
         .target(
             name: "EndToEnd", dependencies: ["GraphHarness", "Capture", "Media"], path: "Tests/Support/EndToEnd",

@@ -30,6 +30,20 @@ package protocol ControlPlane: Sendable {
     /// The kinds with their ports and settings as JSON Schema.
     func kinds() async -> [UInt8]
 
+    /// All slots of the frame cache as JSON (`{"slots":[…]}`).
+    func slots() async -> [UInt8]
+
+    /// One slot as JSON, nil if there is none of that id.
+    func slot(_ id: String) async -> [UInt8]?
+
+    /// Makes a slot; `isNew` decides between 201 and 200.
+    /// - Throws: `.malformed`, `.invalidSlot` for a format that can't be, `.conflict`, `.noSpace`.
+    func makeSlot(_ body: [UInt8]) async throws(APIProblem) -> (json: [UInt8], isNew: Bool)
+
+    /// Removes a slot.
+    /// - Throws: `.notFound`; `.conflict` for one that a running node owns.
+    func removeSlot(_ id: String) async throws(APIProblem)
+
     /// A report for people and monitors; `isHealthy` decides between 200 and 503.
     func health() async -> (json: [UInt8], isHealthy: Bool)
 

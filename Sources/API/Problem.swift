@@ -16,6 +16,7 @@ package struct APIProblem: Error, Sendable, Equatable {
         case unsupportedMediaType = "unsupported-media-type"
         case rangeNotSatisfiable = "range-not-satisfiable"
         case invalidGraph = "invalid-graph"
+        case invalidSlot = "invalid-slot"
         case internalFault = "internal-fault"
         case upstreamFailed = "upstream-failed"
         case unavailable
@@ -89,7 +90,7 @@ extension APIProblem.Code {
         case .targetTooLong: 414
         case .unsupportedMediaType: 415
         case .rangeNotSatisfiable: 416
-        case .invalidGraph: 422
+        case .invalidGraph, .invalidSlot: 422
         case .internalFault: 500
         case .upstreamFailed: 502
         case .unavailable: 503
@@ -113,6 +114,7 @@ extension APIProblem.Code {
         case .unsupportedMediaType: "The body has a type that is not taken here"
         case .rangeNotSatisfiable: "The range lies outside the content"
         case .invalidGraph: "The graph is not valid"
+        case .invalidSlot: "The slot is not one that can be made"
         case .internalFault: "The engine failed to answer"
         case .upstreamFailed: "An upstream failed"
         case .unavailable: "Not available now"

@@ -6,6 +6,8 @@ package enum Method: String, Sendable, CaseIterable {
     case head = "HEAD"
     case options = "OPTIONS"
     case patch = "PATCH"
+    case post = "POST"
+    case delete = "DELETE"
 }
 
 /// Header fields in order of arrival, names in lower case.
@@ -40,5 +42,12 @@ package struct Request: Sendable {
         self.target = target
         self.headers = headers
         self.body = body
+    }
+}
+
+extension Request {
+    /// The body's media type without parameters, in lower case; empty where none is given (RFC 9110 section 8.3).
+    var mediaType: String {
+        (headers["content-type"] ?? "").prefix { $0 != ";" }.lowercased().filter { $0 != " " && $0 != "\t" }
     }
 }

@@ -3,7 +3,8 @@
 
 /// What a route does; the service's one `switch` carries it out.
 package enum Action: Sendable {
-    case page, graph, patchGraph, nodes, node, kinds, health, live, ready, metrics, openAPI, media
+    case page, graph, patchGraph, nodes, node, kinds, slots, slot, makeSlot, removeSlot, health, live, ready, metrics
+    case openAPI, media
 }
 
 /// One method of a route, with what its description needs.

@@ -2,7 +2,7 @@
 
 extension Router {
     /// What `--listen` carries.
-    package static let everything = Router(controlRoutes + stateRoutes + [media, page])
+    package static let everything = Router(controlRoutes + slotRoutes + stateRoutes + [media, page])
 
     /// What `--serve` carries: nothing that tells about the engine or changes it.
     package static let publicOnly = Router(everything.routes.filter(\.isPublic))
@@ -27,6 +27,36 @@ extension Router {
         .reading("/v1/nodes", .nodes, "State, formats, rates, drops, lag and ledger of every node"),
         .reading("/v1/nodes/{id}", .node, "The same of one node; sub-graph ids hold a slash", problems: [.notFound]),
         .reading("/v1/kinds", .kinds, "The kinds of nodes with ports, settings and their JSON Schema"),
+    ]
+
+    private static let slotRoutes = [
+        Route(
+            template: "/slots", requirement: .control,
+            operations: [
+                Operation(
+                    method: .get, action: .slots, summary: "The slots of the frame cache",
+                    outcomes: [.json("Every slot: format, writer, head, readers with lag, leases and losses")]),
+                Operation(
+                    method: .post, action: .makeSlot,
+                    summary: "Makes a slot for a writer in another process; `path` is the shared memory to open",
+                    requestTypes: ["application/json"],
+                    outcomes: [
+                        .json("The slot", status: 201),
+                        .json("It was there, equal and without a writer: it waits for one"),
+                    ],
+                    problems: [.malformed, .conflict, .bodyTooLarge, .unsupportedMediaType, .invalidSlot, .noSpace]),
+            ]),
+        Route(
+            template: "/slots/{id}", requirement: .control,
+            operations: [
+                Operation(
+                    method: .get, action: .slot, summary: "One slot", outcomes: [.json("The slot")],
+                    problems: [.notFound]),
+                Operation(
+                    method: .delete, action: .removeSlot,
+                    summary: "Removes a slot; its readers and its writer are told",
+                    outcomes: [.init(status: 204, description: "It is gone")], problems: [.notFound, .conflict]),
+            ]),
     ]
 
     private static let stateRoutes = [

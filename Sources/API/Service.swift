@@ -86,6 +86,20 @@ package struct Service: Sendable {
                 return .json(json)
             }
         case .kinds: later(request) { .json(await control.kinds()) }
+        case .slots: later(request) { .json(await control.slots()) }
+        case .slot:
+            later(request) {
+                guard let json = await control.slot(argument) else { return .problem(Self.noSlot(argument)) }
+                return .json(json)
+            }
+        case .makeSlot: try makeSlot(request)
+        case .removeSlot:
+            later(request) {
+                do throws(APIProblem) {
+                    try await control.removeSlot(argument)
+                    return Response(204, headers: [])
+                } catch { return .problem(error) }
+            }
         case .health:
             later(request) {
                 let (json, isHealthy) = await control.health()
@@ -102,6 +116,25 @@ package struct Service: Sendable {
                     bytes: await control.metrics() + counters.exposition,
                     type: "text/plain; version=0.0.4; charset=utf-8")
             }
+        }
+    }
+
+    /// What stands for a slot that is not there.
+    package static func noSlot(_ id: String) -> APIProblem {
+        APIProblem(.notFound, "There is no slot “\(id)”; GET /slots lists them, POST /slots makes one.")
+    }
+
+    private func makeSlot(_ request: Request) throws(APIProblem) -> Answer {
+        guard request.mediaType == "application/json" else {
+            throw APIProblem(
+                .unsupportedMediaType,
+                "The body has type “\(request.mediaType)”; send application/json.")
+        }
+        return later(request) {
+            do throws(APIProblem) {
+                let (json, isNew) = try await control.makeSlot(request.body)
+                return .json(json, status: isNew ? 201 : 200)
+            } catch { return .problem(error) }
         }
     }
 
@@ -128,11 +161,11 @@ package struct Service: Sendable {
     }
 
     private func patch(_ request: Request) throws(APIProblem) -> Answer {
-        let given = request.headers["content-type"] ?? ""
-        let essence = given.prefix { $0 != ";" }.lowercased().filter { $0 != " " && $0 != "\t" }
-        guard let mediaType = PatchMediaType(rawValue: essence) else {
+        guard let mediaType = PatchMediaType(rawValue: request.mediaType) else {
             var response = Response.problem(
-                APIProblem(.unsupportedMediaType, "The body has type “\(given)”; send one of \(Self.acceptPatch)."))
+                APIProblem(
+                    .unsupportedMediaType,
+                    "The body has type “\(request.mediaType)”; send one of \(Self.acceptPatch)."))
             response.headers.add("accept-patch", Self.acceptPatch)
             return now(response, request)
         }

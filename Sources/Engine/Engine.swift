@@ -141,6 +141,7 @@ package actor Engine {
 
     /// Prepare everything new → commit → retire.
     private func carryOut(_ plan: GraphPlan, _ target: ResolvedGraph) async throws(GraphRefusal) {
+        try checkNames(plan.renamed, target)
         var made: [LiveNode] = []
         for id in plan.started {
             guard let resolved = target[id] else { continue }
@@ -158,6 +159,7 @@ package actor Engine {
         for node in made { nodes[node.id] = node }
         for move in plan.rewired { rewire(move.node, move.inlet) }
         for id in plan.changedInPlace { await applySettings(id, target) }
+        for id in plan.renamed { rename(id, target) }
         for node in made { await start(node) }
         for id in plan.stopped {
             guard let node = nodes.removeValue(forKey: id) else { continue }
@@ -208,8 +210,11 @@ package actor Engine {
     private func port(
         for outlet: ResolvedOutlet, of node: String, on lane: Lane, keeping old: OutletPort?
     ) -> OutletPort {
-        if let old, old.type == outlet.type, old.hold == outlet.hold, old.isWritten(on: lane) { return old }
-        return OutletPort(node: node, name: outlet.name, type: outlet.type, hold: outlet.hold, lane: lane)
+        if let old, old.type == outlet.type, old.hold == outlet.hold, old.slot == outlet.slot, old.isWritten(on: lane) {
+            return old
+        }
+        return OutletPort(
+            node: node, name: outlet.name, type: outlet.type, hold: outlet.hold, slot: outlet.slot, lane: lane)
     }
 
     private func find(_ id: String, _ siblings: [LiveNode]) -> LiveNode? {
@@ -252,6 +257,27 @@ package actor Engine {
         node.resolved = resolved
         await node.runner.stop(leaving: .noSignal)
         await restartNow(node)
+    }
+
+    /// Whether the new public names of nodes that run on can be had.
+    private func checkNames(_ renamed: [String], _ target: ResolvedGraph) throws(GraphRefusal) {
+        for id in renamed {
+            for slot in (target[id]?.outlets ?? []).compactMap(\.slot) {
+                do throws(NodeFault) { try services.slotNames.check(slot) } catch {
+                    throw .notStarted(node: id, error)
+                }
+            }
+        }
+    }
+
+    /// Gives the rings of a node that runs on their new public names.
+    private func rename(_ id: String, _ target: ResolvedGraph) {
+        for outlet in target[id]?.outlets ?? [] {
+            guard let port = nodes[id]?.ports[outlet.name] else { continue }
+            do throws(NodeFault) {
+                try port.rename(outlet.slot, at: port.path(in: services.ringFolder), services.slotNames)
+            } catch { services.log.record(.error, node: id, error.message) }
+        }
     }
 
     // MARK: Restarts within a patch

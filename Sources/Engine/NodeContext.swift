@@ -12,6 +12,8 @@ package struct EngineServices: Sendable {
     package let dataFolder: String
     /// Where rings lie: `/dev/shm/patchbay/<instance>`.
     package let ringFolder: String
+    /// Public names of rings in that folder.
+    package let slotNames: SlotNames
     /// What HTTP serves under `/live`.
     package let live: LiveDirectory
     package let ringGroup: UInt32?
@@ -30,6 +32,7 @@ package struct EngineServices: Sendable {
         self.log = log
         self.dataFolder = dataFolder
         self.ringFolder = ringFolder
+        slotNames = SlotNames(folder: ringFolder)
         self.live = live
         self.ringGroup = ringGroup
         self.ringBudget = ringBudget

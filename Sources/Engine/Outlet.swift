@@ -32,6 +32,7 @@ package final class Outlet: @unchecked Sendable {
     private let path: String
     private let group: UInt32?
     private let budget: RingBudget
+    private let names: SlotNames
     private let stage: UInt64
     private let isUnpaced: Bool
     private var frames: FrameRingWriter?
@@ -55,7 +56,8 @@ package final class Outlet: @unchecked Sendable {
         self.port = port
         self.lane = lane
         clock = services.timeline.clock
-        path = services.ringFolder + "/" + port.label.replacing("/", with: "~")
+        path = port.path(in: services.ringFolder)
+        names = services.slotNames
         group = services.ringGroup
         budget = services.ringBudget
         stage = stageHash(port.node)
@@ -87,6 +89,8 @@ package final class Outlet: @unchecked Sendable {
         let spec = ringSpec(format)
         // A ring past all bounds has no size; making it says so.
         let size = spec.fileSize ?? 0
+        let slot = port.slot
+        if let slot { try names.check(slot) }
         guard let reservation = budget.reserve(size) else { throw overBudget(size) }
         let mapping: RingMapping
         do throws(RingError) {
@@ -109,6 +113,7 @@ package final class Outlet: @unchecked Sendable {
         }
         port.install(
             OutletPort.Ring(mapping: mapping, format: format, generation: generation, reservation: reservation))
+        if let slot { try names.give(slot, to: path) }
     }
 
     private func makePacketRing(_ spec: RingSpec, _ extradata: [UInt8]) throws(RingError) -> PacketRingWriter {
@@ -277,7 +282,10 @@ package final class Outlet: @unchecked Sendable {
 
     /// Takes the name of the newest ring away; a node that failed before it was removed has let go of its writer. Any
     /// thread.
-    func unlink() { port.mapping?.takeAway(name: path) }
+    func unlink() {
+        port.mapping?.takeAway(name: path)
+        if let slot = port.slot { port.mapping?.takeAway(name: names.path(of: slot)) }
+    }
 
     /// The node is gone, another will come: readers keep their mapping, which says "no signal".
     func abandon() {

@@ -40,6 +40,7 @@ package final class OutletPort: @unchecked Sendable {
     /// PTS of the newest grain, nanoseconds.
     package let newest = Atomic<Int64>(.min)
 
+    private let slotName: Mutex<String?>
     private static let bellCount = 64
     private let bells: UnsafeMutablePointer<Atomic<UInt>>
     private let ring = Mutex<Ring?>(nil)
@@ -51,7 +52,9 @@ package final class OutletPort: @unchecked Sendable {
     /// The lane that writes; rung when a lossless reader makes room.
     private let writer: Lane
 
-    package init(node: String, name: String, type: MediaType, hold: MediaTime?, lane: Lane) {
+    /// - Parameter slot: the public name of its ring.
+    package init(node: String, name: String, type: MediaType, hold: MediaTime?, slot: String? = nil, lane: Lane) {
+        slotName = Mutex(slot)
         self.node = node
         self.name = name
         self.type = type
@@ -62,8 +65,25 @@ package final class OutletPort: @unchecked Sendable {
     }
     deinit { bells.deallocate() }
 
-    /// `node.outlet`, as documents and ring files name it.
+    /// `node.outlet`, as documents name it.
     package var label: String { "\(node).\(name)" }
+
+    /// The file of its ring: the label, with `~` for the `/` of nodes inside sub-graphs.
+    func path(in folder: String) -> String { folder + "/" + label.replacing("/", with: "~") }
+
+    // MARK: The public name
+
+    /// The public name of its ring, nil for none.
+    package var slot: String? { slotName.withLock { $0 } }
+
+    /// Gives the ring another public name, or none, while it is being written. Control threads.
+    func rename(_ slot: String?, at path: String, _ names: SlotNames) throws(NodeFault) {
+        let old = self.slot
+        guard slot != old else { return }
+        slotName.withLock { $0 = slot }
+        if let slot, mapping != nil { try names.give(slot, to: path) }
+        if let old { mapping?.takeAway(name: names.path(of: old)) }
+    }
 
     // MARK: The writer's side
 

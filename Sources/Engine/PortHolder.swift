@@ -2,6 +2,7 @@
 // processes can be looked into by root alone; then nobody is named.
 
 import CLinux
+import Files
 
 /// A process that has a port.
 package struct PortHolder: Sendable, Equatable, CustomStringConvertible {
@@ -23,9 +24,9 @@ package struct PortHolder: Sendable, Equatable, CustomStringConvertible {
         let tables = ["/proc/net/\(transport)", "/proc/net/\(transport)6"].compactMap(contents)
         let inodes = Set(tables.flatMap { waitingInodes(in: $0, transport, port: port) })
         guard !inodes.isEmpty else { return nil }
-        for process in names(in: "/proc").compactMap({ Int($0) }) {
+        for process in namesInFolder("/proc").compactMap({ Int($0) }) {
             let folder = "/proc/\(process)/fd"
-            for name in names(in: folder) {
+            for name in namesInFolder(folder) {
                 guard let link = target(of: "\(folder)/\(name)"), let inode = socketInode(link) else { continue }
                 if inodes.contains(inode) { return PortHolder(process: process, command: command(of: process)) }
             }
@@ -69,16 +70,6 @@ package struct PortHolder: Sendable, Equatable, CustomStringConvertible {
             bytes.append(contentsOf: piece.prefix(count))
         }
         return String(decoding: bytes, as: UTF8.self)
-    }
-
-    private static func names(in folder: String) -> [String] {
-        guard let stream = opendir(folder) else { return [] }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            names.append(withUnsafePointer(to: &entry.pointee.d_name.0) { String(cString: $0) })
-        }
-        return names
     }
 
     private static func target(of link: String) -> String? {

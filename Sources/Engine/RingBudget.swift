@@ -14,7 +14,7 @@ package final class RingBudget: Sendable {
     package var reserved: UInt64 { used.load(ordering: .relaxed) }
 
     /// Pays for a ring, nil where it doesn't fit beside the others.
-    func reserve(_ bytes: UInt64) -> RingReservation? {
+    package func reserve(_ bytes: UInt64) -> RingReservation? {
         let sum = used.wrappingAdd(bytes, ordering: .relaxed).newValue
         guard sum <= limit ?? .max else {
             giveBack(bytes)
@@ -23,11 +23,17 @@ package final class RingBudget: Sendable {
         return RingReservation(budget: self, bytes: bytes)
     }
 
+    /// Pays for a ring that is there already, whether it fits or not.
+    package func charge(_ bytes: UInt64) -> RingReservation {
+        used.wrappingAdd(bytes, ordering: .relaxed)
+        return RingReservation(budget: self, bytes: bytes)
+    }
+
     fileprivate func giveBack(_ bytes: UInt64) { used.wrappingSubtract(bytes, ordering: .relaxed) }
 }
 
 /// Memory that is paid for; given back with the last reference.
-final class RingReservation: Sendable {
+package final class RingReservation: Sendable {
     private let budget: RingBudget
     private let bytes: UInt64
 

@@ -2,10 +2,11 @@
 // most 32 MiB. An unpaced node's readers all make it wait, so a window longer than what keeps both sides busy would
 // only cost memory: raw video 2 frames, raw audio 200 ms, coded 1 s.
 import CRingLayout
-import Media
-import Rings
+package import Media
+package import Rings
 
-enum RingDepth {
+/// Depths and sizes of rings.
+package enum RingDepth {
     /// Frames of a raw video edge.
     static let video: UInt32 = 4
     /// Length of a raw audio edge.
@@ -19,14 +20,15 @@ enum RingDepth {
     /// Leases (+ 1) kept free on live edges for a reader from outside, with the default of two.
     static let tapRoom: UInt32 = 3
     static let codedBytesAtMost: UInt64 = 32 << 20
-    /// Side data of a video buffer: captions, AFD, HDR.
-    static let sideData: UInt32 = 4096
+    /// Side data of a video buffer: captions, AFD, HDR; bytes.
+    package static let sideData: UInt32 = 4096
 
+    /// The ring for a format.
     /// - Parameters:
     ///   - hold: the window that the document asks for instead of the above.
     ///   - holds: buffers that the writer keeps after publishing.
     ///   - isUnpaced: whether the writer waits for its readers.
-    static func spec(
+    package static func spec(
         for format: StreamFormat, hold: MediaTime?, holds: UInt32, leasesRoom: UInt32, isUnpaced: Bool = false
     ) -> RingSpec {
         let leasesRoom = leasesRoom + (isUnpaced ? 0 : tapRoom)

@@ -1,27 +1,29 @@
 // Prometheus' text format 0.0.4, written family by family. A value; any thread.
 
 /// Metrics as text.
-struct Exposition {
-    enum Kind: String { case counter, gauge, summary }
+package struct Exposition {
+    package enum Kind: String { case counter, gauge, summary }
 
-    private(set) var text = ""
+    package private(set) var text = ""
+
+    package init() {}
 
     /// Begins a family; its samples must follow before the next one begins.
-    mutating func family(_ name: String, _ kind: Kind, _ help: String) {
+    package mutating func family(_ name: String, _ kind: Kind, _ help: String) {
         text += "# HELP \(name) \(help)\n# TYPE \(name) \(kind.rawValue)\n"
     }
 
-    mutating func sample(_ name: String, _ labels: [(String, String)] = [], _ value: some BinaryInteger) {
+    package mutating func sample(_ name: String, _ labels: [(String, String)] = [], _ value: some BinaryInteger) {
         line(name, labels, String(value))
     }
 
     /// Nanoseconds, written as seconds: the base unit that Prometheus asks for.
-    mutating func sample(_ name: String, _ labels: [(String, String)] = [], nanoseconds: Int64) {
+    package mutating func sample(_ name: String, _ labels: [(String, String)] = [], nanoseconds: Int64) {
         line(name, labels, "\(Double(nanoseconds) / 1e9)")
     }
 
     /// A family of one sample without labels.
-    mutating func single(_ name: String, _ kind: Kind, _ help: String, _ value: some BinaryInteger) {
+    package mutating func single(_ name: String, _ kind: Kind, _ help: String, _ value: some BinaryInteger) {
         family(name, kind, help)
         sample(name, [], value)
     }

@@ -3,7 +3,7 @@
 import CRingLayout
 package import Graph
 import Media
-import Rings
+package import Rings
 import Synchronization
 
 extension Engine {
@@ -93,15 +93,16 @@ extension NodeCounters {
 
 extension RingMapping {
     /// Readers that hold a place, of this process and of others.
-    var readerCount: Int { (0..<Int(PBR_MAX_READERS)).count { reader($0) != nil } }
+    package var readerCount: Int { (0..<Int(PBR_MAX_READERS)).count { reader($0) != nil } }
 }
 
 extension JSON {
-    static func count(_ value: some BinaryInteger) -> JSON { .number(JSONNumber(value)) }
+    /// A whole number.
+    package static func count(_ value: some BinaryInteger) -> JSON { .number(JSONNumber(value)) }
 
     /// Nanoseconds as milliseconds with three decimals.
-    static func milliseconds(_ nanoseconds: Int64) -> JSON { .double(Double(nanoseconds / 1000) / 1000) }
+    package static func milliseconds(_ nanoseconds: Int64) -> JSON { .double(Double(nanoseconds / 1000) / 1000) }
 
     /// Two decimals: what a rate is worth showing.
-    static func rounded(_ value: Double) -> JSON { .double((value * 100).rounded() / 100) }
+    package static func rounded(_ value: Double) -> JSON { .double((value * 100).rounded() / 100) }
 }

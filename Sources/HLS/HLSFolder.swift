@@ -208,7 +208,7 @@ extension HLSFolder {
     func recover(unixMilliseconds: UInt64) -> RecoveredPath {
         var found: [FoundFile] = []
         var playlists: [String: String] = [:]
-        for name in names() {
+        for name in namesInFolder(path, limit: Self.fileLimit) {
             // What a killed run was writing.
             if name.hasPrefix("."), name.hasSuffix(".tmp") {
                 unlink("\(path)/\(name)")
@@ -222,19 +222,6 @@ extension HLSFolder {
             }
         }
         return RecoveredPath(files: found, playlists: playlists, unixMilliseconds: unixMilliseconds)
-    }
-
-    private func names() -> [String] {
-        guard let folder = opendir(path) else { return [] }
-        defer { closedir(folder) }
-        var names: [String] = []
-        while names.count < Self.fileLimit, let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return names
     }
 
     private func text(_ name: String) -> String {

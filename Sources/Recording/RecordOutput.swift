@@ -58,7 +58,7 @@ final class RecordOutput {
         }
         // A node before this one may still be closing its file.
         _ = context.services.files.drain(deadline: context.now + 5_000_000_000)
-        for name in namesInFolder() {
+        for name in namesInFolder(folder) {
             if name.hasSuffix(".mp4" + PartFile.suffix) { recover(name) }
             names.insert(String(name.prefix(Self.stemLength)))
         }
@@ -73,17 +73,6 @@ final class RecordOutput {
         case .empty: context.log(.warning, "\(folder)/\(name) held nothing that plays, and was removed")
         case .failed(let fault): context.log(.error, fault.message)
         }
-    }
-
-    private func namesInFolder() -> [String] {
-        guard let open = opendir(folder) else { return [] }
-        defer { closedir(open) }
-        var names: [String] = []
-        while let entry = readdir(open) {
-            names.append(
-                withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
-        }
-        return names
     }
 
     /// Whether the open file has ended against the machine's will since this was asked last.

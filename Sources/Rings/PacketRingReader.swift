@@ -168,7 +168,7 @@ public struct PacketRingReader: ~Copyable, Sendable {
 
 extension RingMapping {
     /// A copy of a slot's metadata, or nil where it may have been overwritten while it was copied.
-    fileprivate func validatedSlot(_ sequence: UInt64) -> pbr_grain? {
+    func validatedSlot(_ sequence: UInt64) -> pbr_grain? {
         let slot = packetSlot(sequence).assumingMemoryBound(to: Atomic<UInt64>.self)
         var grain = pbr_grain()
         withUnsafeMutableBytes(of: &grain) { bytes in

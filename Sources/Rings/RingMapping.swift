@@ -55,7 +55,8 @@ public final class RingMapping: @unchecked Sendable {
         if reserved == ENOSPC { throw .noSpace(bytes: identity.file_size) }
         guard reserved == 0 else { throw .system(.reserve, errno: reserved) }
 
-        let mapping = try RingMapping(descriptor: fd, identity: identity, path: RingPath(path))
+        let mapping = try RingMapping(
+            descriptor: fd, identity: identity, path: RingPath(path), populates: true)
         owned = nil
         mapping.initialise(spec, extradata)
         do throws(RingError) { try mapping.takeWriterPlace() } catch {
@@ -71,7 +72,9 @@ public final class RingMapping: @unchecked Sendable {
     }
 
     /// Opens a ring that somebody else made. Its header is checked against the file's real size.
-    public static func open(path: UnsafePointer<CChar>) throws(RingError) -> RingMapping {
+    /// - Parameter populates: whether every page is faulted in at once, as readers and writers want it; onlookers, who
+    ///   look at headers and metadata, pay for what they touch.
+    public static func open(path: UnsafePointer<CChar>, populates: Bool = true) throws(RingError) -> RingMapping {
         let fd = linux_open(path, O_RDWR | O_NOFOLLOW, 0)
         guard fd >= 0 else { throw .system(.open, errno: -fd) }
         var owned: Int32? = fd
@@ -90,14 +93,17 @@ public final class RingMapping: @unchecked Sendable {
         if let defect = identity.defect(fileSize: UInt64(status.st_size)) { throw .notARing(defect) }
         // A sparse file would be filled by the first touch: its maker reserved nothing, or somebody cut and grew it.
         guard UInt64(clamping: status.st_blocks) >= identity.file_size / 512 else { throw .notARing(.sizes) }
-        let mapping = try RingMapping(descriptor: fd, identity: identity, path: RingPath(path))
+        let mapping = try RingMapping(
+            descriptor: fd, identity: identity, path: RingPath(path), populates: populates)
         owned = nil
         return mapping
     }
 
-    /// Takes over `descriptor` when it succeeds. Faults every page in: the first touch of a 1080p frame costs 3 to
-    /// 10 ms, which no grain shall pay.
-    private init(descriptor: Int32, identity: pbr_identity, path: RingPath) throws(RingError) {
+    /// Takes over `descriptor` when it succeeds. `populates` faults every page in: the first touch of a 1080p frame
+    /// costs 3 to 10 ms, which no grain shall pay.
+    private init(
+        descriptor: Int32, identity: pbr_identity, path: RingPath, populates: Bool
+    ) throws(RingError) {
         let file = Int(identity.file_size)
         let payload = Int(identity.payload_size)
         let isTwice = identity.ring_type == UInt32(PBR_RING_PACKET)
@@ -106,7 +112,7 @@ public final class RingMapping: @unchecked Sendable {
         else {
             throw .system(.map, errno: linux_errno())
         }
-        let flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE
+        let flags = MAP_SHARED | MAP_FIXED | (populates ? MAP_POPULATE : 0)
         var mapped = linux_map(base, file, PROT_READ | PROT_WRITE, flags, descriptor, 0)
         if mapped != nil, isTwice {
             mapped = linux_map(

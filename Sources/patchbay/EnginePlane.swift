@@ -1,11 +1,13 @@
 // The engine as the API sees it: questions become calls of the engine's actor, refusals become problems. Any thread.
 import API
 import Engine
+import FrameCache
 import Graph
 
 /// Joins the API to an engine.
 struct EnginePlane: ControlPlane {
     let engine: Engine
+    let cache: SlotPlane
     /// What documents that come over HTTP may read.
     let readable: ReadableFolders
 
@@ -41,13 +43,20 @@ struct EnginePlane: ControlPlane {
     func node(_ id: String) async -> [UInt8]? { await engine.nodeStatus(id)?.utf8(pretty: false) }
     func kinds() async -> [UInt8] { engine.catalogue.schema.utf8(pretty: false) }
 
+    func slots() async -> [UInt8] { cache.slots() }
+    func slot(_ id: String) async -> [UInt8]? { cache.slot(id) }
+    func makeSlot(_ body: [UInt8]) async throws(APIProblem) -> (json: [UInt8], isNew: Bool) {
+        try await cache.make(body)
+    }
+    func removeSlot(_ id: String) async throws(APIProblem) { try cache.remove(id) }
+
     func health() async -> (json: [UInt8], isHealthy: Bool) {
         let report = await engine.health()
         return (report.json.utf8(pretty: false), report.isHealthy)
     }
 
     func isReady() async -> Bool { await engine.isReady }
-    func metrics() async -> [UInt8] { Array(await engine.metrics().utf8) }
+    func metrics() async -> [UInt8] { Array((await engine.metrics() + cache.registry.exposition).utf8) }
 }
 
 extension APIProblem {

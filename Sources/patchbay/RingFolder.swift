@@ -1,6 +1,9 @@
 // The folder in shared memory in which an engine's rings lie: one for each data folder, so that engines and tests run side
-// by side. Held by a lock; what a dead engine left in it is removed. Blocking: for start and end.
+// by side. Held by a lock. Slots in it outlive the engine as long as their writers do; what nobody holds any more is
+// removed, here and in folders of engines that are dead. Blocking: for start and end.
 import CLinux
+import Files
+import Rings
 
 /// `/dev/shm/patchbay/<instance>`.
 struct RingFolder: ~Copyable {
@@ -8,6 +11,7 @@ struct RingFolder: ~Copyable {
     private let lock: FolderLock
 
     static let parent = "/dev/shm/patchbay"
+    private static let lockName = "engine.lock"
 
     /// - Parameters:
     ///   - dataFolder: absolute, without symbolic links; the instance is derived from it.
@@ -19,9 +23,10 @@ struct RingFolder: ~Copyable {
         chmod(parent, 0o1777)
         try Self.make(path, group)
         let lock = try FolderLock(path, "another engine with that data folder runs here; end it first")
-        Self.empty(path)
+        Self.removeHalfMade(path)
         self.path = path
         self.lock = lock
+        Self.removeStaleInstances(in: parent)
     }
 
     /// 64 bits of FNV-1a over the path.
@@ -33,14 +38,19 @@ struct RingFolder: ~Copyable {
         return String(repeating: "0", count: 16 - digits.count) + digits
     }
 
-    deinit { Self.remove(path) }
+    deinit { Self.leave(path) }
 
-    /// Removes a folder with all that is in it.
-    static func remove(_ path: String) {
-        empty(path)
-        unlink(path + "/engine.lock")
+    /// Removes what nobody outside writes, and the folder where nothing is left.
+    static func leave(_ path: String) {
+        removeHalfMade(path)
+        removeDead(path)
+        guard !holdsRings(path) else { return }
+        unlink(path + "/" + lockName)
         rmdir(path)
     }
+
+    /// Whether there is anything in it but the lock.
+    static func holdsRings(_ path: String) -> Bool { namesInFolder(path).contains { $0 != lockName } }
 
     private static func make(_ path: String, _ group: UInt32?) throws(FolderError) {
         if mkdir(path, 0o770) != 0 {
@@ -65,15 +75,40 @@ struct RingFolder: ~Copyable {
         }
     }
 
-    /// Removes rings, whole and half made; folders are none of ours.
-    private static func empty(_ path: String) {
-        guard let stream = opendir(path) else { return }
-        defer { closedir(stream) }
-        let folder = dirfd(stream)
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            names.append(withUnsafePointer(to: &entry.pointee.d_name.0) { String(cString: $0) })
+    /// Removes rings that never got their name.
+    private static func removeHalfMade(_ path: String) {
+        for name in namesInFolder(path) where name.hasPrefix(".") { unlink(path + "/" + name) }
+    }
+
+    /// Removes the engine's own rings (they have a dot in a name of theirs), slots without a living writer, and what is
+    /// no ring. Readers that have one mapped are told.
+    private static func removeDead(_ folder: String) {
+        for name in namesInFolder(folder) where name != lockName {
+            let path = folder + "/" + name
+            do throws(RingError) {
+                let ring = try RingMapping.open(path: path, populates: false)
+                let isOwn = name.contains(".") || ring.nameCount > 1
+                guard isOwn || !ring.isWriterAlive else { continue }
+                ring.tombstone()
+                ring.takeAway(name: path)
+            } catch { unlink(path) }
         }
-        for name in names where name != "." && name != ".." && name != "engine.lock" { unlinkat(folder, name, 0) }
+    }
+
+    /// Removes what engines left that were killed and never started again. Folders of other users refuse, and stay.
+    private static func removeStaleInstances(in parent: String) {
+        for name in namesInFolder(parent) {
+            let folder = parent + "/" + name
+            var status = stat()
+            guard lstat(folder, &status) == 0, linux_is_directory(&status) != 0,
+                access(folder + "/" + lockName, F_OK) == 0
+            else { continue }
+            // Somebody's living engine, this one among them, holds the lock.
+            do throws(FolderError) {
+                let lock = try FolderLock(folder, "")
+                leave(folder)
+                _ = consume lock
+            } catch { continue }
+        }
     }
 }

@@ -5,6 +5,7 @@ import AV
 import CLinux
 import Engine
 import Files
+import FrameCache
 import Graph
 import Media
 
@@ -64,6 +65,10 @@ enum RunCommand {
     ) async throws(StartError) -> ExitCode {
         let servers = try Servers(sockets, run, options, dataFolder: dataFolder)
         defer { servers.stop() }
+        let link = try starting { () throws(FolderError) in
+            try PortLink(port: servers.address.port, to: run.services.ringFolder, run.slots)
+        }
+        defer { link.remove() }
         let sampler = Task { await run.engine.sampleEverySecond() }
         defer { sampler.cancel() }
         do throws(GraphRefusal) { try await run.engine.apply(file.document) } catch {
@@ -72,6 +77,7 @@ enum RunCommand {
             if case .invalid = error { return .badDocument }
             return .failure
         }
+        run.slots.removeStaleOutlets()
         if !options.isQuiet { await Greeting(run.engine, servers, options).write() }
         let cause = await stops.first(of: run.engine, after: options.duration)
         if !options.isQuiet { writeToStandardError(cause.sentence(options.drain)) }
@@ -124,6 +130,8 @@ func describe(_ time: MediaTime) -> String { time.settingJSON.string ?? "\(time.
 struct Run: Sendable {
     let engine: Engine
     let services: EngineServices
+    /// The frame cache.
+    let slots: SlotRegistry
 
     init(_ options: RunOptions, dataFolder: String, ringFolder: String) throws(StartError) {
         let clock = SystemClock()
@@ -134,6 +142,7 @@ struct Run: Sendable {
             live: LiveDirectory(), outputRoots: options.roots, ringGroup: options.ringGroup,
             ringBudget: RingBudget(limit: options.ringMemory))
         engine = Engine(kinds: Kinds.all, services: services)
+        slots = SlotRegistry(services)
         // libav's own words are for those who look for them: what matters of them, nodes say themselves.
         AVLog.route(from: .warning) { level, line in log.record(level < .warning ? .warning : .debug, line) }
     }

@@ -56,7 +56,7 @@ struct Servers {
             throw StartError("the kernel gave no random bytes for the key of /live; try again.")
         }
         let plane = EnginePlane(
-            engine: run.engine,
+            engine: run.engine, cache: SlotPlane(registry: run.slots, clock: run.services.timeline.clock),
             readable: ReadableFolders(folders: [dataFolder] + options.roots.map(\.folder) + options.media))
         let counters = HTTPCounters()
         func service(_ address: ListenAddress, _ router: Router, _ token: String?) -> Service {

@@ -33,7 +33,7 @@ final class StopRequests: Sendable {
                 _ = continuation.yield(.signal)
                 return
             }
-            if let folder = ringFolder.withLock({ $0 }) { RingFolder.remove(folder) }
+            if let folder = ringFolder.withLock({ $0 }) { RingFolder.leave(folder) }
             writeToStandardError("Ended at once.\n")
             _exit(ExitCode.failure.rawValue)
         }

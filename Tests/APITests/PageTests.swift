@@ -1,6 +1,7 @@
 // The page in a real browser: it plays what is live and shows the graph as it is. Pictures are kept where
 // PATCHBAY_SCREENSHOTS says.
 
+import EndToEnd
 import Foundation
 import Synchronization
 import Testing
@@ -51,7 +52,7 @@ import Testing
         let test = try TestServer(media: SimulatedMedia(folder: folder.path))
         defer { test.server.stop() }
         test.engine.state.withLock { $0.nodes = Array(Self.firstLight.utf8) }
-        let browser = try Browser("http://127.0.0.1:\(test.port)/", profile: folder)
+        let browser = try Browser("http://127.0.0.1:\(test.port)/")
         #expect(
             try browser.becomes("player.video.currentTime > 2 && document.getElementById('notice').textContent === ''"))
         let page = try browser.text("document.documentElement.outerHTML")
@@ -63,7 +64,7 @@ import Testing
         }
         #expect(try browser.text("String(document.querySelectorAll('#injected').length)") == "0")
         #expect(try browser.text("String(document.querySelectorAll('path.live').length)") == "4")
-        try browser.picture("first-light")
+        try browser.keepPictures("first-light")
     }
 
     @Test func itPlaysOnAfterTheEngineHasRestarted() throws {
@@ -72,7 +73,7 @@ import Testing
         try makeStream(in: folder)
         let first = try TestServer(media: SimulatedMedia(folder: folder.path))
         first.engine.state.withLock { $0.nodes = Array(Self.firstLight.utf8) }
-        let browser = try Browser("http://127.0.0.1:\(first.port)/", profile: folder)
+        let browser = try Browser("http://127.0.0.1:\(first.port)/")
         #expect(try browser.becomes("player.video.currentTime > 0.5"))
         _ = try browser.text("window.mark = 'never reloaded'")
         first.server.stop()
@@ -88,16 +89,14 @@ import Testing
     }
 
     @Test func thirtyNodesAreShown() throws {
-        let folder = try temporaryFolder()
-        defer { #expect(throws: Never.self) { try FileManager.default.removeItem(at: folder) } }
         let test = try TestServer()
         defer { test.server.stop() }
         test.engine.state.withLock { $0.nodes = Array(Self.large.utf8) }
-        let browser = try Browser("http://127.0.0.1:\(test.port)/", profile: folder)
+        let browser = try Browser("http://127.0.0.1:\(test.port)/")
         #expect(try browser.becomes("document.querySelectorAll('.node').length === 30"))
         let page = try browser.text("document.documentElement.outerHTML")
         #expect(page.contains("30 nodes") && page.contains("1 failed") && page.contains("no publisher within 10 s"))
-        try browser.picture("thirty-nodes")
+        try browser.keepPictures("thirty-nodes")
     }
 
     /// Twelve seconds of HLS at `stream/index.m3u8`.

@@ -13,7 +13,7 @@ import Testing
     }
 
     @Test func everyProblemHasItsStatus() throws {
-        let statuses = [400, 401, 403, 404, 405, 409, 412, 413, 414, 415, 416, 422, 500, 502, 503, 504, 507]
+        let statuses = [400, 401, 403, 404, 405, 409, 412, 413, 414, 415, 416, 422, 422, 500, 502, 503, 504, 507]
         #expect(APIProblem.Code.allCases.map(\.status) == statuses)
         #expect(Set(APIProblem.Code.allCases.map(\.title)).count == statuses.count)
         let problem = APIProblem(
@@ -51,10 +51,26 @@ import Testing
         #expect(try json(invalid)["pointer"] as? String == "/nodes/live")
     }
 
+    @Test func slotsAreMadeAndRemoved() async throws {
+        let service = makeService()
+        #expect(try json(await service.answer(.get, "/slots"))["slots"] is [Any])
+        #expect(try await service.answer(.get, "/slots/cam1").status == 200)
+        let type = [("Host", "localhost:7435"), ("content-type", "application/json")]
+        #expect(try await service.answer(.post, "/slots", type, body: #"{"id":"cam2"}"#).status == 201)
+        #expect(try await service.answer(.post, "/slots", type, body: #"{"id":"cam1"}"#).status == 200)
+        #expect(try await service.answer(.post, "/slots", type, body: "no").status == 400)
+        #expect(try await service.answer(.post, "/slots", body: #"{"id":"cam2"}"#).status == 415)
+        #expect(try await service.answer(.delete, "/slots/cam1").status == 204)
+        #expect(try await service.answer(.delete, "/slots/none").status == 404)
+        #expect(try await service.answer(.delete, "/slots/owned").status == 409)
+        #expect(try await service.answer(.delete, "/slots").headers["allow"] == "GET, HEAD, POST, OPTIONS")
+    }
+
     @Test func unknownPathsAndMethods() async throws {
         let service = makeService()
         for path in [
-            "/slots", "/v1", "/v1/events", "/v1/graph/", "/vod/x", "/live", "/live/none/x", "/v1/nodes/nobody",
+            "/slots/none", "/slots/", "/v1", "/v1/events", "/v1/graph/", "/vod/x", "/live", "/live/none/x",
+            "/v1/nodes/nobody",
         ] {
             let response = try await service.answer(.get, path)
             #expect(response.status == 404 && response.headers["content-type"] == "application/problem+json", "\(path)")

@@ -71,6 +71,21 @@ final class SimulatedEngine: ControlPlane {
 
     func kinds() async -> [UInt8] { Array(#"{"kinds":[]}"#.utf8) }
 
+    func slots() async -> [UInt8] { Array(#"{"slots":[{"id":"cam1"}]}"#.utf8) }
+
+    func slot(_ id: String) async -> [UInt8]? { id == "cam1" ? Array(#"{"id":"cam1"}"#.utf8) : nil }
+
+    /// A body that names `cam1` is of a slot that is there.
+    func makeSlot(_ body: [UInt8]) async throws(APIProblem) -> (json: [UInt8], isNew: Bool) {
+        guard body.first == UInt8(ascii: "{") else { throw APIProblem(.malformed, "That is no JSON.") }
+        return (body, !String(decoding: body, as: UTF8.self).contains("cam1"))
+    }
+
+    func removeSlot(_ id: String) async throws(APIProblem) {
+        if id == "owned" { throw APIProblem(.conflict, "A node owns it.") }
+        if id != "cam1" { throw Service.noSlot(id) }
+    }
+
     func health() async -> (json: [UInt8], isHealthy: Bool) {
         (Array(#"{"status":"ok"}"#.utf8), state.withLock { $0.isHealthy })
     }

@@ -65,10 +65,7 @@ extension EndToEndTests {
             #expect(try browser.text("document.querySelectorAll('path.live').length") == "4")
             #expect(try browser.text("player.video.videoWidth") == "640")
             #expect(try browser.text("document.getElementById('notice').textContent") == "")
-            guard let folder = ProcessInfo.processInfo.environment["PATCHBAY_SCREENSHOTS"] else { return }
-            for scheme in ["light", "dark"] {
-                try browser.picture(scheme: scheme).write(to: URL(fileURLWithPath: "\(folder)/page-\(scheme).png"))
-            }
+            try browser.keepPictures("page")
         }
     }
 }

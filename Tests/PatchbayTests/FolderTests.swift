@@ -50,18 +50,20 @@ import Testing
         Issue.record("a folder was made in a file")
     }
 
-    @Test func ringFolderIsEmptiedAndRemoved() throws {
+    @Test func ringFolderIsRemovedWithWhatIsInIt() throws {
         let scratch = try Scratch()
         let parent = scratch.file("shm")
         let path = "\(parent)/\(RingFolder.instance("/data"))"
         try makeFolders(path, "")
-        close(linux_open(path + "/camera.video", O_CREAT | O_WRONLY, 0o600))
+        for name in ["camera.video", ".camera.video.1.2"] {
+            close(linux_open(path + "/" + name, O_CREAT | O_WRONLY, 0o600))
+        }
         do {
             let folder = try RingFolder(dataFolder: "/data", group: nil, parent: parent)
             var status = stat()
             #expect(stat(folder.path, &status) == 0)
             #expect(status.st_mode & 0o7777 == 0o2770)
-            #expect(access(folder.path + "/camera.video", F_OK) != 0)
+            #expect(access(folder.path + "/.camera.video.1.2", F_OK) != 0)
             #expect(throws: FolderError.self) {
                 _ = try RingFolder(dataFolder: "/data", group: nil, parent: parent)
             }

@@ -2,6 +2,7 @@
 import API
 import Capture
 import Engine
+import FrameCache
 import Graph
 import GraphHarness
 import Media
@@ -14,7 +15,10 @@ import Testing
     private let scratch: Scratch
     private let run: GraphRun
     private var plane: EnginePlane {
-        EnginePlane(engine: run.engine, readable: ReadableFolders(folders: [scratch.path]))
+        EnginePlane(
+            engine: run.engine,
+            cache: SlotPlane(registry: SlotRegistry(run.services), clock: run.services.timeline.clock),
+            readable: ReadableFolders(folders: [scratch.path]))
     }
 
     init() async throws {

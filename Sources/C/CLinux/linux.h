@@ -88,6 +88,24 @@ LINUX_SHIM int linux_futex_wake(const void *word, int count, int shared) {
     return result < 0 ? -errno : (int)result;
 }
 
+// futex_waitv (Linux 5.16) has no wrapper in glibc. Waits until one of `count` (at most 32) shared words is no longer what
+// was expected of it. -ENOSYS and -EPERM: this kernel or container has none.
+LINUX_SHIM int linux_futex_wait_any(const void *const *words, const uint32_t *expected, int count, int64_t deadline) {
+#ifdef SYS_futex_waitv
+    struct futex_waitv waiters[32] = {{0}};
+    for (int i = 0; i < count && i < 32; i++) {
+        waiters[i].uaddr = (uintptr_t)words[i];
+        waiters[i].val = expected[i];
+        waiters[i].flags = FUTEX_32;
+    }
+    struct timespec until = {.tv_sec = deadline / 1000000000, .tv_nsec = deadline % 1000000000};
+    long result = syscall(SYS_futex_waitv, waiters, count, 0, &until, CLOCK_MONOTONIC);
+    return result < 0 ? -errno : (int)result;
+#else
+    return -ENOSYS;
+#endif
+}
+
 LINUX_SHIM int64_t linux_monotonic_nanoseconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

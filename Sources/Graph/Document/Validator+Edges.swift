@@ -49,6 +49,12 @@ extension Validator {
                 pointer, "\"\(draft.id).\(outlet)\" does not exist",
                 "\(kind.name) has it only while its inlet \"\(inlet)\" is wired", "wire \"\(inlet)\" of \"\(draft.id)\""
             )
+        } else if case .fixed(let declared) = kind.outlets,
+            let setting = declared.first(where: { $0.name == outlet })?.setting
+        {
+            faults.add(
+                pointer, "\"\(draft.id).\(outlet)\" does not exist",
+                "\(kind.name) has it only with the setting \"\(setting)\"", "set \"\(setting)\" of \"\(draft.id)\"")
         } else {
             faults.addUnknown(
                 "outlet", "\(draft.id).\(outlet)", among: outlets.map { "\(draft.id).\($0.name)" }, at: pointer)

@@ -16,7 +16,7 @@ extension Validator {
         let settings = SettingValues.check(definition["settings"], kind.settings, at: pointer / "settings", &faults)
         let tracks = readTracks(definition, kind, at: pointer)
         draft.outlets = tracks.map { tracks in
-            readOutlets(definition["outlets"], kind, tracks, draft.wires, at: pointer / "outlets")
+            readOutlets(definition, kind, tracks, draft.wires, at: pointer / "outlets")
         }
         let program = readProgram(definition["program"], at: pointer / "program")
         let lane = readLane(definition["lane"], at: pointer / "lane")
@@ -25,8 +25,13 @@ extension Validator {
         guard let tracks, let outlets = draft.outlets else { return draft }
         draft.parts = NodeParts(
             kind: kind, settings: settings, outlets: outlets, tracks: tracks, program: program, lane: lane,
-            claims: kind.claims(settings))
+            claims: kind.claims(settings) + slotClaims(outlets))
         return draft
+    }
+
+    /// A public name has one writer.
+    private func slotClaims(_ outlets: [ResolvedOutlet]) -> [ResourceClaim] {
+        outlets.compactMap { outlet in outlet.slot.map { ResourceClaim(slot: $0, of: outlet.name) } }
     }
 
     private mutating func readKind(_ definition: JSONObject, at pointer: JSONPointer) -> KindDeclaration? {
@@ -78,45 +83,51 @@ extension Validator {
 
     /// The outlets that exist, with what the document says of them.
     private mutating func readOutlets(
-        _ json: JSON?, _ kind: KindDeclaration, _ tracks: [TrackSelector], _ wires: [Wire], at pointer: JSONPointer
+        _ definition: JSONObject, _ kind: KindDeclaration, _ tracks: [TrackSelector], _ wires: [Wire],
+        at pointer: JSONPointer
     ) -> [ResolvedOutlet] {
         let declared: [(name: String, type: MediaType)]
         switch kind.outlets {
         case .tracks: declared = tracks.map { ($0.name, $0.type.mediaType) }
         case .fixed(let outlets):
             declared = outlets.filter { outlet in
-                outlet.inlet.map { inlet in wires.contains { $0.inlet.name == inlet } } ?? true
+                (outlet.inlet.map { inlet in wires.contains { $0.inlet.name == inlet } } ?? true)
+                    && (outlet.setting.map { !(definition["settings"]?[$0]?.isNull ?? true) } ?? true)
             }.map { ($0.name, $0.type) }
         }
-        guard let json, let given = object(json, at: pointer) else {
-            return declared.map { ResolvedOutlet(name: $0.name, type: $0.type, hold: nil) }
+        guard let json = definition["outlets"], let given = object(json, at: pointer) else {
+            return declared.map { ResolvedOutlet(name: $0.name, type: $0.type, hold: nil, slot: nil) }
         }
         let names = declared.map(\.name)
         for key in given.keys where !names.contains(key) {
             faults.addUnknown("outlet", key, among: names, at: pointer / key)
         }
         return declared.map { name, type in
-            let hold = given[name].flatMap { readHold($0, at: pointer / name) }
-            return ResolvedOutlet(name: name, type: type, hold: hold)
+            guard let json = given[name], let outlet = object(json, at: pointer / name) else {
+                return ResolvedOutlet(name: name, type: type, hold: nil, slot: nil)
+            }
+            for key in outlet.keys where key != "hold" && key != "slot" {
+                faults.addUnknown("key", key, among: ["hold", "slot"], at: pointer / name / key)
+            }
+            return ResolvedOutlet(
+                name: name, type: type, hold: outlet["hold"].flatMap { readHold($0, at: pointer / name / "hold") },
+                slot: outlet["slot"].flatMap { readSlot($0, at: pointer / name / "slot") })
         }
     }
 
-    private mutating func readHold(_ json: JSON, at pointer: JSONPointer) -> MediaTime? {
-        guard let outlet = object(json, at: pointer) else { return nil }
-        for key in outlet.keys where key != "hold" {
-            if key == "slot" {
-                faults.add(
-                    pointer / key, "found \"slot\"", "this version has no public slots yet",
-                    "remove it: other nodes take the outlet by its name")
-            } else {
-                faults.addUnknown("key", key, among: ["hold"], at: pointer / key)
-            }
-        }
-        guard let hold = outlet["hold"] else { return nil }
+    private mutating func readHold(_ hold: JSON, at pointer: JSONPointer) -> MediaTime? {
         if let time = MediaTime(setting: hold), time > .zero, time <= .seconds(3600) { return time }
         faults.add(
-            pointer / "hold", "found \(hold.phrase)", "expected a duration such as \"2s\", at most 1h",
+            pointer, "found \(hold.phrase)", "expected a duration such as \"2s\", at most 1h",
             "leave it out for the default")
         return nil
+    }
+
+    private mutating func readSlot(_ json: JSON, at pointer: JSONPointer) -> String? {
+        guard let slot = json.string else {
+            faults.add(pointer, "found \(json.phrase)", "expected the name of a slot", "write \"slot\": \"cam1\"")
+            return nil
+        }
+        return checkID(slot, "slot", at: pointer) ? slot : nil
     }
 }

@@ -112,11 +112,12 @@ struct Validator {
         var users: [ResourceClaim: String] = [:]
         for draft in drafts {
             for claim in draft.claims {
-                guard let user = users.updateValue(draft.id, forKey: claim), user != draft.id else { continue }
+                // A node may name what it uses twice; two of its outlets are two writers.
+                guard let user = users.updateValue(draft.id, forKey: claim), user != draft.id || claim.outlet != nil
+                else { continue }
                 users[claim] = user
-                let pointer: JSONPointer = ["nodes", draft.id, "settings"]
                 faults.add(
-                    claim.setting.map { pointer / $0 } ?? pointer, "\"\(draft.id)\" would use \(claim)",
+                    claim.pointer(in: draft.id), "\"\(draft.id)\" would use \(claim)",
                     "\"\(user)\" uses it already, and it has one user", "give one of them another")
             }
         }

@@ -34,11 +34,15 @@ package struct OutletDeclaration: Sendable {
     package let type: MediaType
     /// The outlet exists only while this inlet is wired.
     package let inlet: String?
+    /// The outlet exists only while this setting is given.
+    package let setting: String?
 
     package init(_ name: String, _ type: MediaType, onlyWhenWired inlet: String? = nil) {
-        self.name = name
-        self.type = type
-        self.inlet = inlet
+        (self.name, self.type, self.inlet, setting) = (name, type, inlet, nil)
+    }
+
+    package init(_ name: String, _ type: MediaType, onlyWhenSet setting: String) {
+        (self.name, self.type, inlet, self.setting) = (name, type, nil, setting)
     }
 }
 
@@ -75,17 +79,32 @@ package struct ResourceClaim: Sendable, Hashable, CustomStringConvertible {
         case outputPath = "output path"
         case file
         case device
+        case slot
     }
     package let resource: Resource
     /// Normalised by the kind, so that one thing has one name.
     package let name: String
     /// The setting that faults point at.
     package let setting: String?
+    /// The outlet that faults point at, for what an outlet claims.
+    let outlet: String?
 
     package init(_ resource: Resource, _ name: String, setting: String? = nil) {
         self.resource = resource
         self.name = name
         self.setting = setting
+        outlet = nil
+    }
+
+    /// An outlet's public name.
+    init(slot name: String, of outlet: String) {
+        (resource, self.name, setting, self.outlet) = (.slot, name, nil, outlet)
+    }
+
+    /// Where a fault about it points to in the definition of `node`.
+    func pointer(in node: String) -> JSONPointer {
+        if let outlet { return ["nodes", node, "outlets", outlet, "slot"] }
+        return setting.map { ["nodes", node, "settings", $0] } ?? ["nodes", node, "settings"]
     }
 
     /// One resource is one claim, whichever setting it comes from.

@@ -20,12 +20,15 @@ package struct GraphPlan: Sendable, Equatable {
     package var rewired: [Rewiring] = []
     /// Nodes of which only live settings change. A node may be rewired too.
     package var changedInPlace: [String] = []
+    /// Nodes that notice nothing, but whose rings get other public names.
+    package var renamed: [String] = []
     /// Nodes that notice nothing, upstream first.
     package var untouched: [String] = []
 
     /// Whether there is nothing to do.
     package var isEmpty: Bool {
         started.isEmpty && stopped.isEmpty && restarted.isEmpty && rewired.isEmpty && changedInPlace.isEmpty
+            && renamed.isEmpty
     }
 
     /// The plan that leads from `old` (nil: nothing runs yet) to `new`.
@@ -51,14 +54,22 @@ package struct GraphPlan: Sendable, Equatable {
         let moved = zip(old.inlets, new.inlets).filter { $0 != $1 }
         rewired += moved.map { Rewiring(node: new.id, inlet: $1, oldFrom: $0.from) }
         if change == .live { changedInPlace.append(new.id) }
+        if old.outlets != new.outlets { renamed.append(new.id) }
         if moved.isEmpty, change == .none { untouched.append(new.id) }
     }
 
     /// Whether both can be one running node: an inlet more or less, or of another type, is another node.
     private static func isSameInShape(_ old: ResolvedNode, _ new: ResolvedNode) -> Bool {
         old.kind === new.kind && old.tracks == new.tracks && old.program == new.program && old.lane == new.lane
-            && old.outlets == new.outlets && old.isUnpaced == new.isUnpaced && old.inlets.count == new.inlets.count
+            && old.outlets.elementsEqual(new.outlets) { $0.hasShape(of: $1) } && old.isUnpaced == new.isUnpaced && old.inlets.count == new.inlets.count
             && zip(old.inlets, new.inlets).allSatisfy { $0.address == $1.address && $0.type == $1.type }
+    }
+}
+
+extension ResolvedOutlet {
+    /// Whether both are the same but for their public names.
+    fileprivate func hasShape(of other: ResolvedOutlet) -> Bool {
+        (name, type, hold) == (other.name, other.type, other.hold)
     }
 }
 

@@ -59,6 +59,8 @@ package struct ResolvedOutlet: Sendable, Hashable {
     package let type: MediaType
     /// Nil: the default depth of the type.
     package let hold: MediaTime?
+    /// The public name of its ring in the frame cache.
+    package let slot: String?
 }
 
 /// Which elementary stream of a source an outlet carries.

@@ -1,5 +1,5 @@
 // Headless Chromium, driven over its debugging pipe (Chrome DevTools Protocol: JSON messages that end in NUL). One thread.
-package import Foundation
+import Foundation
 import GraphHarness
 
 /// One browser with one page. Ends with its last reference.
@@ -40,11 +40,30 @@ package final class Browser {
         return (answer["result"] as? [String: Any])?["value"] as? String ?? ""
     }
 
+    /// Whether a condition comes true within 25 seconds.
+    package func becomes(_ condition: String) throws -> Bool {
+        let waiting = """
+            new Promise(done => { const end = Date.now() + 25000; (function look() {
+              let holds = false; try { holds = \(condition); } catch (error) {}
+              if (holds || Date.now() > end) done(String(!!holds)); else setTimeout(look, 50); })(); })
+            """
+        let answer = try call("Runtime.evaluate", ["expression": waiting, "awaitPromise": true])
+        return (answer["result"] as? [String: Any])?["value"] as? String == "true"
+    }
+
+    /// Takes pictures, light and dark, into the folder that PATCHBAY_SCREENSHOTS names, if it does.
+    package func keepPictures(_ name: String) throws {
+        guard let folder = ProcessInfo.processInfo.environment["PATCHBAY_SCREENSHOTS"] else { return }
+        for scheme in ["light", "dark"] {
+            try picture(scheme: scheme).write(to: URL(fileURLWithPath: "\(folder)/\(name)-\(scheme).png"))
+        }
+    }
+
     /// Where the player stands, seconds; -1 while there is none.
     package func time() throws -> Double { Double(try text("player.video.currentTime")) ?? -1 }
 
     /// A picture of the page, as PNG.
-    package func picture(scheme: String) throws -> Data {
+    private func picture(scheme: String) throws -> Data {
         _ = try call("Emulation.setEmulatedMedia", ["features": [["name": "prefers-color-scheme", "value": scheme]]])
         let data = try call("Page.captureScreenshot", [:])["data"] as? String ?? ""
         return Data(base64Encoded: data) ?? Data()

@@ -118,7 +118,7 @@ package func decodedFrames(_ path: String, options: [String] = []) throws -> [Ha
 package final class GraphRun: Sendable {
     package let engine: Engine
     package let services: EngineServices
-    private let ringFolder: String
+    package let ringFolder: String
 
     /// - Parameter dataFolder: may hold what an earlier run left.
     package init(_ kinds: [NodeKind], dataFolder: String, fileMemory: Int = 64 << 20) throws {

@@ -1,0 +1,205 @@
+// The registry of slots: made, found, described, removed; and slots that are outlets of a running graph.
+import CRingLayout
+import Capture
+import Engine
+import FrameCache
+import Graph
+import GraphHarness
+import Media
+import Rings
+import Routing
+import Synchronization
+import Testing
+
+@Suite(.serialized) struct SlotTests {
+    private let scratch: Scratch
+    private let run: GraphRun
+    private let registry: SlotRegistry
+
+    init() throws {
+        scratch = try Scratch()
+        run = try GraphRun(
+            [NodeKind(PatternSource.self), NodeKind(RingSource.self), NodeKind(NullSink.self)],
+            dataFolder: scratch.path)
+        registry = SlotRegistry(run.services)
+    }
+
+    private func request(_ text: String) throws -> SlotRequest { try SlotRequest(JSONText(text).parse()) }
+    private func path(_ name: String) -> String { run.ringFolder + "/" + name }
+    private func shown(_ id: String) -> JSON? { registry[id]?.json(at: run.services.timeline.clock.monotonic) }
+
+    private var taken: UInt64 { get async { await run.engine.figures(of: "out", "in")?.taken ?? 0 } }
+
+    private static let small =
+        #"{"id": "cam1", "video": {"size": "160x90", "rate": "50", "pixelFormat": "uyvy422"}, "depth": 8}"#
+
+    @Test func aSlotIsMadeAndDescribed() throws {
+        let (slot, isNew) = try registry.make(request(Self.small))
+        #expect(isNew && slot.path == path("cam1"))
+        let json = try #require(shown("cam1"))
+        #expect(json["slot_id"]?.string == "cam1" && json["state"]?.string == "waiting")
+        #expect(json["format"]?.string == "160x90 uyvy422 50 fps" && json["depth"]?.integer == 8)
+        #expect(json["writer"]?["alive"]?.bool == false && json["origin"]?.string == "requested")
+        #expect(json["layout"]?["major"]?.integer == Int(PBR_LAYOUT_MAJOR))
+        #expect(json["bytes"]?.integer == Int(slot.mapping.identity.file_size))
+        // 8 in the window, one being filled, 2 held by the writer, 8 readers of two leases each.
+        #expect(json["buffers"]?.integer == 8 + 1 + 2 + 8 * 3)
+        #expect(run.services.ringBudget.reserved == slot.mapping.identity.file_size)
+    }
+
+    @Test func anEqualOneWithoutAWriterWaitsForItAndAnotherFormatIsANewGeneration() throws {
+        let first = try registry.make(request(Self.small)).slot.mapping
+        #expect(try registry.make(request(Self.small)).isNew == false)
+        let (second, isNew) = try registry.make(request(Self.small.replacing("160x90", with: "320x180")))
+        #expect(isNew && second.mapping.identity.generation == first.identity.generation + 1)
+        #expect(first.state == UInt32(PBR_STATE_SUPERSEDED))
+        #expect(run.services.ringBudget.reserved == second.mapping.identity.file_size)
+    }
+
+    @Test func audioAndPacketsAreSlotsToo() throws {
+        let audio = try registry.make(
+            request(#"{"slot_id": "mic", "audio": {"sampleRate": 48000, "layout": "stereo", "sampleFormat": "s16"}}"#))
+        #expect(audio.slot.mapping.streamFormat?.description == "48000 Hz stereo s16")
+        #expect(audio.slot.mapping.identity.depth == SlotRequest.standardDepth)
+        let packets = try registry.make(
+            request(#"{"id": "feed", "packets": {"codec": "h264", "size": "1280x720", "rate": "50", "bitrate": "8M"}}"#)
+        )
+        #expect(packets.slot.mapping.streamFormat?.description == "h264 1280x720 50 fps")
+        #expect(!packets.slot.mapping.isFrameRing)
+        #expect(registry.slots.map(\.id) == ["feed", "mic"])
+    }
+
+    @Test(arguments: [
+        (#"{}"#, ["/id: \"id\" is missing", "found no format"]),
+        (#"{"id": "../x", "video": {"size": "1x1", "rate": "50"}}"#, ["/id: found \"../x\""]),
+        (#"{"id": "x", "video": {"size": "0x10", "rate": "0"}}"#, ["/video/size", "/video/rate"]),
+        (#"{"id": "x", "video": {"size": "16x16", "rate": "50", "pixelFormat": "nonsense"}}"#, ["/video/pixelFormat"]),
+        (#"{"id": "x", "video": {"size": "16x16", "rate": "50"}, "audio": {}}"#, ["found video and audio"]),
+        (#"{"id": "x", "video": {"size": "16x16", "rate": "50"}, "depth": 1}"#, ["/depth"]),
+        (#"{"id": "x", "slot_id": "y", "audio": {}}"#, ["/slot_id"]),
+        (#"{"id": "x", "audio": {"sampleRate": -1}, "dpeth": 3}"#, ["/audio/sampleRate", "did you mean \"depth\""]),
+        (#"[]"#, ["expected an object"]),
+    ])
+    func whatIsNoSlotIsRefusedWithAllItsFaults(_ body: String, _ said: [String]) throws {
+        var message = ""
+        let json = try JSONText(body).parse()
+        do throws(DocumentFaults) { _ = try SlotRequest(json) } catch { message = error.description }
+        for part in said { #expect(message.contains(part), "\(message)") }
+    }
+
+    @Test func memoryIsHeldToItsLimit() throws {
+        let services = EngineServices(
+            timeline: run.services.timeline, files: run.services.files, log: run.services.log,
+            dataFolder: scratch.path, ringFolder: run.ringFolder, live: LiveDirectory(),
+            ringBudget: RingBudget(limit: 2 << 20))
+        let registry = SlotRegistry(services)
+        _ = try registry.make(request(Self.small))
+        let large = try request(
+            Self.small.replacing("cam1", with: "cam2").replacing("160x90", with: "640x360"))
+        do throws(SlotRefusal) {
+            _ = try registry.make(large)
+            Issue.record("it was made past the limit")
+        } catch {
+            guard case .noSpace(let detail) = error else { throw error }
+            #expect(detail.contains("2097152 bytes that --ring-memory allows"), "\(detail)")
+        }
+        #expect(registry.slots.map(\.id) == ["cam1"])
+    }
+
+    @Test func aSlotGoesWhenItIsRemovedAndItsReadersAreTold() throws {
+        let path = try registry.make(request(Self.small)).slot.path
+        let reader = try FrameRingReader(attaching: path)
+        try registry.remove("cam1")
+        #expect(reader.mapping.state == UInt32(PBR_STATE_REMOVED))
+        #expect(registry["cam1"] == nil && run.services.ringBudget.reserved == 0)
+        #expect(throws: SlotRefusal.self) { try registry.remove("cam1") }
+    }
+
+    @Test func whatIsFoundInTheFolderIsTheRegistry() throws {
+        _ = try registry.make(request(Self.small))
+        let other = SlotRegistry(run.services)
+        #expect(other.slots.map(\.id) == ["cam1"] && other["cam1"]?.origin == .found)
+    }
+
+    @Test func anOutletHasAPublicNameWithoutACopy() async throws {
+        try await run.start([
+            "camera": [
+                "kind": "source.pattern", "settings": ["size": "160x90", "rate": "50"],
+                "outlets": ["video": ["slot": "cam1", "hold": "1s"]],
+            ],
+            "out": ["kind": "sink.null", "inputs": ["in": "camera.video"]],
+        ])
+        let flows = await eventually { (shown("cam1")?["rate"]?.double).map { abs($0 - 50) < 0.5 } ?? false }
+        #expect(flows)
+        let json = try #require(shown("cam1"))
+        #expect(json["outlet"]?.string == "camera.video" && json["origin"]?.string == "outlet")
+        #expect(json["copied"]?.integer == 0 && json["depth"]?.integer == 50)
+        #expect(json["readers"]?.array?.first?["name"]?.string == "out.in")
+        #expect(throws: SlotRefusal.self) { try registry.remove("cam1") }
+        #expect(throws: SlotRefusal.self) { _ = try registry.make(request(Self.small)) }
+        // Another name while it runs: the node is not made anew, nobody loses a grain.
+        let taken = try #require(await run.engine.figures(of: "out", "in"))
+        try await run.engine.merge(
+            ["nodes": ["camera": ["outlets": ["video": ["slot": "cam2"]]]]], ifMatch: nil)
+        #expect(registry.slots.map(\.id) == ["cam2"])
+        let after = try #require(await run.engine.figures(of: "out", "in"))
+        #expect(after.lost == 0 && after.taken >= taken.taken)
+        try await run.engine.merge(["nodes": ["camera": .null, "out": .null]], ifMatch: nil)
+        #expect(registry.slots.isEmpty)
+    }
+
+    @Test func aNameThatAnotherProcessWritesIsRefused() async throws {
+        let spec = try request(Self.small).ring
+        let writer = try FrameRingWriter(creating: path("cam1"), spec: spec)
+        await #expect(throws: GraphRefusal.self) {
+            try await run.start([
+                "camera": [
+                    "kind": "source.pattern", "settings": ["size": "160x90"],
+                    "outlets": ["video": ["slot": "cam1"]],
+                ]
+            ])
+        }
+        #expect(writer.mapping.isWriterAlive && registry["cam1"]?.outlet == nil)
+    }
+
+    @Test func ringsThatWereMadeWithoutAnEngineAreTakenUp() throws {
+        let before = run.ringFolder + "/port-1"
+        try GraphHarness.run("mkdir", ["-p", before])
+        var writer = try FrameRingWriter(creating: before + "/cam9", spec: request(Self.small).ring)
+        registry.takeUp(from: before)
+        #expect(registry["cam9"]?.origin == .takenUp && registry.takenUp.load(ordering: .relaxed) == 1)
+        if let claim = writer.claim() { writer.publish(claim, .empty()) }
+        #expect(registry["cam9"]?.mapping.head == 1)
+    }
+
+    @Test func aSourceTakesFromASlotAndFollowsItsWriter() async throws {
+        try await run.start([
+            "ring": ["kind": "source.ring", "settings": ["video": "cam1", "times": "remap"]],
+            "out": ["kind": "sink.null", "inputs": ["in": "ring.video"]],
+        ])
+        for round in 0..<2 {
+            let size = round == 0 ? "160x90" : "320x180"
+            let spec = try request(Self.small.replacing("160x90", with: size)).ring
+            let ring = path("cam1")
+            var writer = try FrameRingWriter(creating: ring, spec: spec)
+            for sequence in 0..<20 as Range<Int64> {
+                let before = await taken
+                if let claim = writer.claim() {
+                    var grain = Grain.empty()
+                    (grain.pts, grain.duration) = (sequence * 20_000_000, 20_000_000)
+                    writer.publish(claim, grain)
+                }
+                let isTaken = await eventually { await taken > before }
+                try #require(isTaken, "grain \(sequence) of round \(round)")
+            }
+            let node = await run.engine.nodeStatus("ring")
+            #expect(node?["outlets"]?.array?.first?["format"]?.string?.contains(size) == true)
+            writer.set(state: UInt32(PBR_STATE_ENDED))
+            writer.unlink()
+        }
+        let quiet = await eventually {
+            await run.engine.nodeStatus("ring")?["outlets"]?.array?.first?["state"]?.string == "noSignal"
+        }
+        #expect(quiet)
+    }
+}
