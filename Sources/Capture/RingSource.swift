@@ -91,7 +91,7 @@ package actor RingSource: DataNode {
             guard let slot = settings.slots[outlet.name] else { continue }
             taps.append(RingTap(slot, in: context, outlet: outlet))
         }
-        told = Array(repeating: "", count: taps.count)
+        told = Array(repeating: "not looked for yet", count: taps.count)
         // Formats are known before the first step where the slots are there already.
         for index in 0..<taps.count { try look(index) }
     }

@@ -129,7 +129,8 @@ package final class Outlet: @unchecked Sendable {
 
     private func ringSpec(_ format: StreamFormat) -> RingSpec {
         var spec = RingDepth.spec(
-            for: format, hold: port.hold, holds: holds, leasesRoom: port.leasesRoom, isUnpaced: isUnpaced)
+            for: format, hold: port.hold, holds: holds, leasesRoom: port.leasesRoom, isNamed: port.slot != nil,
+            isUnpaced: isUnpaced)
         if case .packet(let capacity) = spec.shape { spec.shape = .packet(capacity: max(capacity, leastCapacity)) }
         spec.generation = generation + 1
         spec.firstSequence = nextSequence

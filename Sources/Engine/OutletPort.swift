@@ -83,6 +83,8 @@ package final class OutletPort: @unchecked Sendable {
         slotName.withLock { $0 = slot }
         if let slot, mapping != nil { try names.give(slot, to: path) }
         if let old { mapping?.takeAway(name: names.path(of: old)) }
+        // With its first public name a ring becomes as deep as slots are, with its last one no deeper than edges.
+        if (slot == nil) != (old == nil) { requestRenewal() }
     }
 
     // MARK: The writer's side

@@ -17,6 +17,8 @@ package enum RingDepth {
     static let unpacedVideo: UInt32 = 2
     static let unpacedAudio = MediaTime.milliseconds(200)
     static let unpacedCoded = MediaTime.seconds(1)
+    /// Grains of a raw outlet with a public name.
+    package static let named: UInt32 = 120
     /// Leases (+ 1) kept free on live edges for a reader from outside, with the default of two.
     static let tapRoom: UInt32 = 3
     static let codedBytesAtMost: UInt64 = 32 << 20
@@ -27,16 +29,18 @@ package enum RingDepth {
     /// - Parameters:
     ///   - hold: the window that the document asks for instead of the above.
     ///   - holds: buffers that the writer keeps after publishing.
+    ///   - isNamed: whether the ring has a public name.
     ///   - isUnpaced: whether the writer waits for its readers.
     package static func spec(
-        for format: StreamFormat, hold: MediaTime?, holds: UInt32, leasesRoom: UInt32, isUnpaced: Bool = false
+        for format: StreamFormat, hold: MediaTime?, holds: UInt32, leasesRoom: UInt32, isNamed: Bool = false,
+        isUnpaced: Bool = false
     ) -> RingSpec {
         let leasesRoom = leasesRoom + (isUnpaced ? 0 : tapRoom)
         switch format {
         case .rawVideo(let video):
             let depth =
                 hold.map { grains(in: $0, period: video.picture.rate?.period ?? .milliseconds(20)) }
-                ?? (isUnpaced ? unpacedVideo : Self.video)
+                ?? (isNamed ? named : isUnpaced ? unpacedVideo : Self.video)
             return .frame(
                 bufferSize: UInt64(video.planes.size), depth: max(depth, 2), writerHolds: holds,
                 leasesRoom: leasesRoom, sideDataCapacity: sideData, format: format.layout)
@@ -44,7 +48,8 @@ package enum RingDepth {
             let block = MediaTime(ticks: Int64(audio.blockSamples), timeBase: audio.timeBase)
             return .frame(
                 bufferSize: UInt64(audio.bufferSize),
-                depth: max(grains(in: hold ?? (isUnpaced ? unpacedAudio : Self.audio), period: block), 4),
+                depth: hold == nil && isNamed
+                    ? named : max(grains(in: hold ?? (isUnpaced ? unpacedAudio : Self.audio), period: block), 4),
                 writerHolds: holds, leasesRoom: leasesRoom, sideDataCapacity: 0, format: format.layout)
         case .codedVideo(let coded):
             let period = coded.picture?.rate?.period ?? .milliseconds(16)

@@ -104,7 +104,7 @@ package struct SlotRequest: Sendable {
     private let window: SlotWindow
 
     /// A slot keeps 120 grains where nobody says otherwise.
-    package static let standardDepth: UInt32 = 120
+    package static let standardDepth = RingDepth.named
     /// Buffers that an outside writer may fill at once.
     private static let writerHolds: UInt32 = 2
     private static let forms = ["video", "audio", "packets"]

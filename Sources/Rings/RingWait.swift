@@ -19,12 +19,8 @@ public struct RingWaitPoint: Sendable {
 }
 
 /// Sleeps until one of the rings has something, or until `deadline` (absolute monotonic nanoseconds). Spurious returns
-/// happen: the caller looks again. At most 32 rings.
+/// happen: the caller looks again. 1 to 32 rings.
 public func waitForAny(_ points: [RingWaitPoint], until deadline: Int64) {
-    guard points.count > 1 else {
-        if let only = points.first { only.mapping.sleep(id: only.id, until: deadline) { only.isReady } }
-        return
-    }
     let count = min(points.count, 32)
     withUnsafeTemporaryAllocation(of: UnsafeRawPointer?.self, capacity: count) { words in
         withUnsafeTemporaryAllocation(of: UInt32.self, capacity: count) { seen in
@@ -36,10 +32,10 @@ public func waitForAny(_ points: [RingWaitPoint], until deadline: Int64) {
                 seen.initializeElement(at: i, to: word.pointee.load(ordering: .sequentiallyConsistent))
                 words.initializeElement(at: i, to: UnsafeRawPointer(word))
             }
-            guard !points.contains(where: \.isReady) else { return }
+            guard !points.contains(where: { $0.isReady }) else { return }
             let result = linux_futex_wait_any(words.baseAddress, seen.baseAddress, Int32(count), deadline)
             guard result == -ENOSYS || result == -EPERM else { return }
-            let next = min(deadline, linux_monotonic_nanoseconds() + 1_000_000)
+            let next = count == 1 ? deadline : min(deadline, linux_monotonic_nanoseconds() + 1_000_000)
             _ = linux_futex_wait(points[0].mapping.word32(PBR_AT_WAKE), seen[0], next, 1)
         }
     }

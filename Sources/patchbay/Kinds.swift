@@ -10,9 +10,8 @@ import Routing
 enum Kinds {
     static let all = [
         NodeKind(PatternSource.self), NodeKind(FileSource.self), NodeKind(SRTSource.self), NodeKind(RingSource.self),
-        NodeKind(DecodeNode.self),
-        NodeKind(VideoEncodeNode.self), NodeKind(AudioEncodeNode.self), NodeKind(HLSSink.self),
-        NodeKind(RecordSink.self), NodeKind(NullSink.self),
+        NodeKind(DecodeNode.self), NodeKind(VideoEncodeNode.self), NodeKind(AudioEncodeNode.self),
+        NodeKind(HLSSink.self), NodeKind(RecordSink.self), NodeKind(NullSink.self),
     ]
     static let catalogue = Catalogue(all.map(\.declaration))
 }
