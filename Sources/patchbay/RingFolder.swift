@@ -100,6 +100,8 @@ struct RingFolder: ~Copyable {
         for name in namesInFolder(parent) {
             let folder = parent + "/" + name
             var status = stat()
+            // The link of a port whose engine is dead and whose rings are gone.
+            if stat(folder, &status) != 0 { unlink(folder) }
             guard lstat(folder, &status) == 0, linux_is_directory(&status) != 0,
                 access(folder + "/" + lockName, F_OK) == 0
             else { continue }
