@@ -141,7 +141,7 @@ struct DemuxPump {
         guard outlet.isReady, let connection else { return .wait }
         switch outlet.append(grain, connection.packet.bytes) {
         case .wait: return .wait
-        case .tooLarge, .removed: context.counters.errors.wrappingAdd(1, ordering: .relaxed)
+        case .tooLarge, .removed, .corrupt: context.counters.errors.wrappingAdd(1, ordering: .relaxed)
         case .done: break
         }
         hasSignal = true

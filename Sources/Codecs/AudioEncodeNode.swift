@@ -194,7 +194,7 @@ package actor AudioEncodeNode: DataNode {
         switch outlet.append(grain, packet.bytes) {
         case .wait: return .wait
         case .done: isDiscontinuity = false
-        case .tooLarge, .removed: context.counters.errors.wrappingAdd(1, ordering: .relaxed)
+        case .tooLarge, .removed, .corrupt: context.counters.errors.wrappingAdd(1, ordering: .relaxed)
         }
         hasPacket = false
         return .again

@@ -275,7 +275,7 @@ package actor VideoEncodeNode: DataNode {
         switch outlet.append(grain, packet.bytes) {
         case .wait: return .wait
         case .done: break
-        case .tooLarge, .removed: context.counters.errors.wrappingAdd(1, ordering: .relaxed)
+        case .tooLarge, .removed, .corrupt: context.counters.errors.wrappingAdd(1, ordering: .relaxed)
         }
         hasPacket = false
         return .again

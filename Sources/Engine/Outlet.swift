@@ -226,7 +226,7 @@ package final class Outlet: @unchecked Sendable {
         case .done:
             if grain.dts != .min { packets!.set(watermark: grain.dts) }
             published(grain)
-        case .tooLarge, .removed: port.refused.wrappingAdd(1, ordering: .relaxed)
+        case .tooLarge, .removed, .corrupt: port.refused.wrappingAdd(1, ordering: .relaxed)
         case .wait: break
         }
         return appended

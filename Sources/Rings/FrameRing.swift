@@ -23,6 +23,8 @@ public final class FramePool: Sendable {
 
     /// Takes a free buffer, or nil when none is free. Any thread. Must be given back by `release` or by publishing.
     public func claim() -> Int32? {
+        // Words that were lost are zeros: they would give one buffer to two.
+        guard !mapping.isCorrupt else { return nil }
         let count = mapping.identity.buffer_count
         let start = hint.load(ordering: .relaxed)
         for i in 0..<count {
@@ -70,6 +72,8 @@ public enum Published: Sendable {
     case inUse
     /// The ring was deleted under its writer; nothing will ever be published in it again.
     case removed
+    /// The ring's file was truncated (`RingMapping.isCorrupt`): this writer is of no use any more.
+    case corrupt
 }
 
 /// The one writer of a frame ring. Its lane's thread alone publishes; claims come from any thread through `pool`. The ring
@@ -116,7 +120,8 @@ public struct FrameRingWriter: ~Copyable, Sendable {
     }
 
     private func isFullForLossless() -> Bool {
-        guard let slowest = mapping.slowestLosslessCursor() else { return false }
+        // Cursors that were lost would hold the writer for ever.
+        guard let slowest = mapping.slowestLosslessCursor(), !mapping.isCorrupt else { return false }
         return next &- slowest >= UInt64(mapping.identity.depth)
     }
 
@@ -141,9 +146,8 @@ public struct FrameRingWriter: ~Copyable, Sendable {
         _ claim: consuming FrameClaim, _ grain: pbr_grain, sideData: UnsafeRawBufferPointer? = nil
     ) -> Published {
         guard !mapping.meetsRemoval() else { return .removed }
-        publishHeld(claim.buffer, grain, sideData: sideData)
         // The claim's deinit clears "held"; "window" keeps the buffer.
-        return .done
+        return publishHeld(claim.buffer, grain, sideData: sideData)
     }
 
     /// Publishes a buffer that the writer goes on holding as a reference picture.
@@ -155,11 +159,12 @@ public struct FrameRingWriter: ~Copyable, Sendable {
         let word = mapping.bufferWord(buffer).pointee.load(ordering: .sequentiallyConsistent)
         guard word == PBR_BUFFER_HELD else { return .inUse }
         guard !mapping.meetsRemoval() else { return .removed }
-        publishHeld(buffer, grain, sideData: sideData)
-        return .done
+        return publishHeld(buffer, grain, sideData: sideData)
     }
 
-    private mutating func publishHeld(_ buffer: Int32, _ grain: pbr_grain, sideData: UnsafeRawBufferPointer?) {
+    private mutating func publishHeld(
+        _ buffer: Int32, _ grain: pbr_grain, sideData: UnsafeRawBufferPointer?
+    ) -> Published {
         store(grain, sideData, buffer)
         retire()
         mapping.bufferWord(buffer).pointee.bitwiseOr(PBR_BUFFER_WINDOW, ordering: .sequentiallyConsistent)
@@ -172,6 +177,7 @@ public struct FrameRingWriter: ~Copyable, Sendable {
             mapping.word32(PBR_AT_STATE).pointee.store(UInt32(PBR_STATE_LIVE), ordering: .sequentiallyConsistent)
         }
         mapping.wakeSleepers()
+        return mapping.isCorrupt ? .corrupt : .done
     }
 
     private mutating func store(_ grain: pbr_grain, _ sideData: UnsafeRawBufferPointer?, _ buffer: Int32) {

@@ -12,7 +12,8 @@ public enum FrameRead: ~Copyable {
     case none(state: UInt32)
     /// This reader holds as many leases as it declared.
     case leasesSpent
-    /// A word in shared memory that no correct writer writes; the grain is skipped.
+    /// A word in shared memory that no correct writer writes, and the grain was skipped; or the file was truncated, and
+    /// nothing will ever come (`RingMapping.isCorrupt`).
     case corrupt
 }
 
@@ -40,6 +41,10 @@ public enum FrameRead: ~Copyable {
             return UnsafeRawBufferPointer(start: start, count: Int(size))
         }
     }
+
+    /// Whether the bytes are still the writer's: false once the file was truncated and something of it touched. To be
+    /// asked after the bytes were used, where more than "no crash" depends on them.
+    public var isIntact: Bool { seat._withUnsafeGuaranteedRef { !$0.mapping.isCorrupt } }
 
     /// Gives the lease to a C library as an opaque pointer; `FrameLease.end(handedOver:)` ends it, on any thread. Costs
     /// no allocation: the pointer leads to a record that the seat made for this buffer when it joined.
@@ -85,11 +90,9 @@ extension RingMapping {
 
 /// One reader of a frame ring. One thread at a time.
 public struct FrameRingReader: ~Copyable, Sendable {
-    public let seat: ReaderSeat
-    public var mapping: RingMapping { seat.mapping }
-    private var cursor: UInt64
-    /// The state that the last look gave; a change of it ends `wait`.
-    private var seenState: UInt32
+    public var seat: ReaderSeat { cursor.seat }
+    public var mapping: RingMapping { cursor.seat.mapping }
+    private var cursor: ReaderCursor
 
     /// Joins a ring that this process has mapped.
     /// - Parameters:
@@ -101,17 +104,8 @@ public struct FrameRingReader: ~Copyable, Sendable {
         name: UnsafePointer<CChar>? = nil
     ) throws(RingError) {
         guard mapping.identity.ring_type == UInt32(PBR_RING_FRAME) else { throw .otherRingType }
-        // Joining first and choosing the start then: a lossless reader holds the writer from its first cursor on.
-        let head = mapping.head
-        seat = try ReaderSeat(joining: mapping, leases: leases, isLossless: isLossless, name: name, cursor: head)
-        cursor = head
-        seenState = mapping.state
-        // The one publish that was under way when the entry appeared may have retired the grain that was chosen; from
-        // then on the writer waits for a lossless reader, so that this loop ends at its second turn.
-        repeat {
-            cursor = FrameRingReader.first(start, in: mapping, seat.id)
-            mapping.cursorWord(seat.id).pointee.store(cursor, ordering: .sequentiallyConsistent)
-        } while isLossless && mapping.head &- cursor > UInt64(mapping.identity.depth)
+        cursor = try ReaderCursor(
+            joining: mapping, leases: leases, isLossless: isLossless, start: start, name: name)
     }
 
     /// Opens the ring at `path` and joins it.
@@ -126,90 +120,60 @@ public struct FrameRingReader: ~Copyable, Sendable {
     deinit { seat.letWriterGo() }
 
     /// The sequence that this reader wants next.
-    public var position: UInt64 { cursor }
+    public var position: UInt64 { cursor.sequence }
     /// Grains between the cursor and the head.
-    public var lag: UInt64 { mapping.head &- cursor }
+    public var lag: UInt64 { mapping.head &- cursor.sequence }
 
     /// Leases the next grain. Never waits.
     public mutating func next() -> FrameRead {
-        // SYNC end: state before head.
-        let state = mapping.state
-        let head = mapping.head
-        seenState = state
-        guard cursor != head else { return .none(state: state) }
-        guard head &- cursor <= UInt64(mapping.identity.depth) else { return lap(head) }
+        let head: UInt64
+        switch cursor.look() {
+        case .none(let state): return .none(state: state)
+        case .corrupt: return .corrupt
+        case .grain(let found): head = found
+        }
+        guard head &- position <= UInt64(mapping.identity.depth) else { return lap(head) }
         guard mapping.leasesWord(seat.id).pointee.load(ordering: .relaxed) < seat.leaseLimit else {
             return .leasesSpent
         }
-
-        let buffer: Int32
-        switch mapping.pin(cursor, for: seat.id) {
-        case .pinned(let pinned): buffer = pinned
+        switch mapping.pin(position, for: seat.id) {
+        case .pinned(let buffer): return lease(buffer)
         case .gone: return lap(mapping.head)
         case .corrupt:
-            advance(to: cursor &+ 1)
+            cursor.advance(to: position &+ 1)
             return .corrupt
         }
+    }
+
+    private mutating func lease(_ buffer: Int32) -> FrameRead {
         mapping.leasesWord(seat.id).pointee.wrappingAdd(1, ordering: .relaxed)
-        advance(to: cursor &+ 1)
-        mapping.takenWord(seat.id).pointee.wrappingAdd(1, ordering: .relaxed)
-        return .frame(FrameLease(seat, buffer))
+        let lease = FrameLease(seat, buffer)
+        guard lease.isIntact else { return .corrupt }
+        cursor.countTaken()
+        return .frame(lease)
     }
 
     /// Goes on in mid-window, or at the head where a window has gone by meanwhile.
     private mutating func lap(_ head: UInt64) -> FrameRead {
-        let target = head &- UInt64(mapping.identity.depth) / 2
-        // A slot can be found changed while the head is still only one window away: then one grain is lost.
-        let next = Int64(bitPattern: target &- cursor) > 0 ? target : cursor &+ 1
-        let lost = next &- cursor
-        mapping.lostWord(seat.id).pointee.wrappingAdd(lost, ordering: .relaxed)
-        advance(to: next)
-        return .lapped(lost: lost)
+        guard !mapping.isCorrupt else { return .corrupt }
+        return .lapped(lost: cursor.lose(upTo: head &- UInt64(mapping.identity.depth) / 2))
     }
 
-    private mutating func advance(to sequence: UInt64) {
-        cursor = sequence
-        // SYNC room: partner of FrameRingWriter.hasRoom.
-        mapping.cursorWord(seat.id).pointee.store(sequence, ordering: .sequentiallyConsistent)
-    }
+    /// Goes to another place in the window; what lies between is neither read nor lost. A lossless reader only goes
+    /// forward, and may have made room (`ReaderSeat.releasedAwaitedRoom`).
+    public mutating func seek(to start: ReaderStart) { cursor.seek(to: start) }
 
-    /// Sleeps until something is published or the state changes, until `deadline` (absolute monotonic nanoseconds,
+    /// Goes to the first grain in the window whose PTS is at or after `time` (nanoseconds), or to the next one.
+    public mutating func seek(toTime time: Int64) { cursor.seek(to: .time(time)) }
+
+    /// Waits until something is published or the state changes, until `deadline` (absolute monotonic nanoseconds,
     /// negative for none), or until it is seen that the writer died, which takes a quarter of a second at most. For
     /// readers outside a lane.
+    /// - Parameter spinning: for how long (nanoseconds) the thread stays awake before it sleeps: a wake-up costs
+    ///   microseconds, a grain found awake a tenth of one.
     @discardableResult
-    public func wait(until deadline: Int64) -> RingWait {
-        let (cursor, seenState, mapping) = (cursor, seenState, mapping)
-        return mapping.wait(id: seat.id, until: deadline) {
-            let state = mapping.state
-            return mapping.head != cursor || state != seenState || state > UInt32(PBR_STATE_ABSENT)
-        }
-    }
-
-    private static func first(_ start: ReaderStart, in mapping: RingMapping, _ id: Int) -> UInt64 {
-        let head = mapping.head
-        func oldest(where fits: (UInt64) -> Bool = { _ in true }) -> UInt64 {
-            var sequence = head &- UInt64(mapping.identity.depth)
-            while sequence != head {
-                if mapping.isInWindow(sequence), fits(sequence) { return sequence }
-                sequence &+= 1
-            }
-            return head
-        }
-        switch start {
-        case .next: return head
-        case .newest, .newestKey: return mapping.isInWindow(head &- 1) ? head &- 1 : head
-        case .oldest: return oldest()
-        case .sequence(let wanted):
-            let oldest = oldest()
-            if Int64(bitPattern: wanted &- oldest) < 0 { return oldest }
-            return Int64(bitPattern: wanted &- head) > 0 ? head : wanted
-        case .time(let time):
-            return oldest {
-                guard case .pinned(let buffer) = mapping.pin($0, for: id) else { return false }
-                defer { mapping.unpin(buffer, for: id) }
-                return mapping.metadata(of: buffer).load(as: pbr_grain.self).pts >= time
-            }
-        }
+    public func wait(until deadline: Int64, spinning: Int64 = 0) -> RingWait {
+        cursor.wait(until: deadline, spinning: spinning)
     }
 }
 
@@ -237,6 +201,7 @@ extension RingMapping {
         guard slot != PBR_SLOT_EMPTY, slot >> 16 == sequence & PBR_SEQUENCE_MASK else { return .gone }
         let buffer = Int32(slot & 0xFFFF)
         guard UInt32(buffer) < identity.buffer_count else { return .corrupt }
+        prefetchMetadata(of: buffer)
         bufferWord(buffer).pointee.bitwiseOr(1 << UInt64(id), ordering: .sequentiallyConsistent)
         // SYNC publish: if the slot is still the same, the buffer was in the window when the bit was set, and the bit
         // keeps it from being claimed.
@@ -245,6 +210,12 @@ extension RingMapping {
             return .gone
         }
         return .pinned(buffer)
+    }
+
+    /// The lines travel while the buffer's word does; the loads behind that exchange would begin only after it.
+    private func prefetchMetadata(of buffer: Int32) {
+        let metadata = metadata(of: buffer)
+        for line in 0..<4 { linux_prefetch(metadata + 64 * line) }
     }
 
     /// SYNC lease end: the release of this AND is the acquire of the claim's CAS 0 → held.

@@ -16,6 +16,8 @@ public enum Appended: Sendable {
     case tooLarge
     /// The ring was deleted under its writer; nothing will ever be published in it again.
     case removed
+    /// The ring's file was truncated (`RingMapping.isCorrupt`): this writer is of no use any more.
+    case corrupt
 }
 
 /// The one writer of a packet ring. Its lane's thread alone uses it.
@@ -86,7 +88,7 @@ public struct PacketRingWriter: ~Copyable, Sendable {
             mapping.word32(PBR_AT_STATE).pointee.store(UInt32(PBR_STATE_LIVE), ordering: .sequentiallyConsistent)
         }
         mapping.wakeSleepers()
-        return .done
+        return mapping.isCorrupt ? .corrupt : .done
     }
 
     /// Which grain will be the oldest that is whole, once `size` more bytes and one more slot are taken.
@@ -106,7 +108,8 @@ public struct PacketRingWriter: ~Copyable, Sendable {
 
     private func hasRoom(_ oldestAfter: UInt64) -> Bool {
         func isBlocked() -> Bool {
-            guard let slowest = mapping.slowestLosslessCursor() else { return false }
+            // Cursors that were lost would hold the writer for ever.
+            guard let slowest = mapping.slowestLosslessCursor(), !mapping.isCorrupt else { return false }
             return Int64(bitPattern: oldestAfter &- slowest) > 0
         }
         guard isBlocked() else { return true }

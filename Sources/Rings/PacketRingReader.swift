@@ -11,17 +11,16 @@ public enum PacketRead {
     case lapped(lost: UInt64)
     /// Nothing new; `state` is PBR_STATE_… as it was before the head was read.
     case none(state: UInt32)
-    /// Metadata in shared memory that no correct writer writes; the packet is skipped.
+    /// Metadata in shared memory that no correct writer writes, and the packet was skipped; or the file was truncated, and
+    /// nothing will ever come (`RingMapping.isCorrupt`).
     case corrupt
 }
 
 /// One reader of a packet ring. One thread at a time.
 public struct PacketRingReader: ~Copyable, Sendable {
-    public let seat: ReaderSeat
-    public var mapping: RingMapping { seat.mapping }
-    private var cursor: UInt64
-    /// The state that the last look gave; a change of it ends `wait`.
-    private var seenState: UInt32
+    public var seat: ReaderSeat { cursor.seat }
+    public var mapping: RingMapping { cursor.seat.mapping }
+    private var cursor: ReaderCursor
 
     /// Joins a ring that this process has mapped.
     public init(
@@ -29,16 +28,7 @@ public struct PacketRingReader: ~Copyable, Sendable {
         name: UnsafePointer<CChar>? = nil
     ) throws(RingError) {
         guard mapping.identity.ring_type == UInt32(PBR_RING_PACKET) else { throw .otherRingType }
-        let oldest = mapping.oldestValid
-        // The place is taken at the oldest grain, so that on a lossless edge nothing is overwritten meanwhile.
-        seat = try ReaderSeat(joining: mapping, leases: 0, isLossless: isLossless, name: name, cursor: oldest)
-        cursor = oldest
-        seenState = mapping.state
-        // As in FrameRingReader: one append may have been under way when the entry appeared.
-        repeat {
-            cursor = PacketRingReader.first(start, in: mapping)
-            mapping.cursorWord(seat.id).pointee.store(cursor, ordering: .sequentiallyConsistent)
-        } while isLossless && Int64(bitPattern: cursor &- mapping.oldestValid) < 0
+        cursor = try ReaderCursor(joining: mapping, leases: 0, isLossless: isLossless, start: start, name: name)
     }
 
     /// Opens the ring at `path` and joins it.
@@ -48,20 +38,23 @@ public struct PacketRingReader: ~Copyable, Sendable {
         try self.init(joining: try RingMapping.open(path: path), start: start, name: name)
     }
 
-    public var position: UInt64 { cursor }
+    /// The sequence that this reader wants next.
+    public var position: UInt64 { cursor.sequence }
     /// Grains between the cursor and the head.
-    public var lag: UInt64 { mapping.head &- cursor }
+    public var lag: UInt64 { mapping.head &- cursor.sequence }
 
     /// Looks at the next packet. Never waits, and does not advance but over what is lost.
     public mutating func peek() -> PacketRead {
-        let state = mapping.state
-        let head = mapping.head
-        seenState = state
-        guard cursor != head else { return .none(state: state) }
-        guard let grain = mapping.validatedSlot(cursor) else { return lap() }
-        let payload = mapping.identity.payload_size
-        guard grain.sequence == cursor, mapping.bytesTaken(grain.size, grain.side_data_size) <= payload / 2 else {
-            advance(to: cursor &+ 1)
+        switch cursor.look() {
+        case .none(let state): return .none(state: state)
+        case .corrupt: return .corrupt
+        case .grain: break
+        }
+        guard let grain = mapping.validatedSlot(position) else { return lap() }
+        guard grain.sequence == position,
+            mapping.bytesTaken(grain.size, grain.side_data_size) <= mapping.identity.payload_size / 2
+        else {
+            cursor.advance(to: position &+ 1)
             return .corrupt
         }
         return .packet(grain)
@@ -81,17 +74,13 @@ public struct PacketRingReader: ~Copyable, Sendable {
         if let sideData {
             copyOut(grain.position &+ mapping.sideDataOffset(grain.size), Int(grain.side_data_size), sideData)
         }
-        guard mapping.isStillValid(cursor) else { return false }
-        advance(to: cursor &+ 1)
-        mapping.takenWord(seat.id).pointee.wrappingAdd(1, ordering: .relaxed)
+        guard mapping.isStillValid(position) else { return false }
+        cursor.countTaken()
         return true
     }
 
     /// Goes on to the next packet without taking this one's bytes.
-    public mutating func skip() {
-        advance(to: cursor &+ 1)
-        mapping.takenWord(seat.id).pointee.wrappingAdd(1, ordering: .relaxed)
-    }
+    public mutating func skip() { cursor.countTaken() }
 
     private func copyOut(_ position: UInt64, _ size: Int, _ buffer: UnsafeMutableRawBufferPointer) {
         let words = (size + 7) / 8
@@ -106,63 +95,22 @@ public struct PacketRingReader: ~Copyable, Sendable {
 
     /// Coded: what follows a loss is only good from a key grain on.
     private mutating func lap() -> PacketRead {
-        let target = PacketRingReader.first(.newestKey, in: mapping)
-        let next = Int64(bitPattern: target &- cursor) > 0 ? target : cursor &+ 1
-        let lost = next &- cursor
-        mapping.lostWord(seat.id).pointee.wrappingAdd(lost, ordering: .relaxed)
-        advance(to: next)
-        return .lapped(lost: lost)
+        let target = mapping.sequence(of: .newestKey, for: seat.id)
+        guard !mapping.isCorrupt else { return .corrupt }
+        return .lapped(lost: cursor.lose(upTo: target))
     }
 
-    private mutating func advance(to sequence: UInt64) {
-        cursor = sequence
-        mapping.cursorWord(seat.id).pointee.store(sequence, ordering: .sequentiallyConsistent)
-    }
+    /// As `FrameRingReader.seek(to:)`.
+    public mutating func seek(to start: ReaderStart) { cursor.seek(to: start) }
 
-    /// Sleeps until something is published or the state changes, until `deadline` (absolute monotonic nanoseconds,
-    /// negative for none), or until it is seen that the writer died, which takes a quarter of a second at most. For
-    /// readers outside a lane.
+    /// Goes to the first grain in the window, in coding order, whose PTS is at or after `time` (nanoseconds), or to the
+    /// next one. A decoder may need a key grain before it.
+    public mutating func seek(toTime time: Int64) { cursor.seek(to: .time(time)) }
+
+    /// As `FrameRingReader.wait(until:spinning:)`.
     @discardableResult
-    public func wait(until deadline: Int64) -> RingWait {
-        let (cursor, seenState, mapping) = (cursor, seenState, mapping)
-        return mapping.wait(id: seat.id, until: deadline) {
-            let state = mapping.state
-            return mapping.head != cursor || state != seenState || state > UInt32(PBR_STATE_ABSENT)
-        }
-    }
-
-    private static func first(_ start: ReaderStart, in mapping: RingMapping) -> UInt64 {
-        var oldest = mapping.oldestValid
-        let head = mapping.head
-        // The writer may have gone by since, and in a mapping that others write a count must not decide how long we look.
-        let slots = UInt64(mapping.identity.slot_count)
-        if head &- oldest > slots { oldest = head &- slots }
-        func newest(where fits: (pbr_grain) -> Bool) -> UInt64? {
-            var sequence = head
-            while Int64(bitPattern: sequence &- oldest) > 0 {
-                sequence &-= 1
-                guard let grain = mapping.validatedSlot(sequence) else { return nil }
-                if fits(grain) { return sequence }
-            }
-            return nil
-        }
-        switch start {
-        case .next: return head
-        case .newest: return newest { _ in true } ?? head
-        case .newestKey: return newest { $0.flags & PBR_GRAIN_KEY != 0 } ?? head
-        case .oldest: return oldest
-        case .sequence(let wanted):
-            if Int64(bitPattern: wanted &- oldest) < 0 { return oldest }
-            return Int64(bitPattern: wanted &- head) > 0 ? head : wanted
-        case .time(let time):
-            // In coding order, where PTS go up and down: forward, so that nothing after the first is left out.
-            var sequence = oldest
-            while sequence != head {
-                if let grain = mapping.validatedSlot(sequence), grain.pts >= time { return sequence }
-                sequence &+= 1
-            }
-            return head
-        }
+    public func wait(until deadline: Int64, spinning: Int64 = 0) -> RingWait {
+        cursor.wait(until: deadline, spinning: spinning)
     }
 }
 
@@ -181,8 +129,8 @@ extension RingMapping {
 
     /// SYNC overwrite: relaxed loads, acquire fence, then `oldestValid`. If any copied word was already the new one,
     /// this load sees the store that came before it.
-    fileprivate func isStillValid(_ sequence: UInt64) -> Bool {
+    func isStillValid(_ sequence: UInt64) -> Bool {
         atomicMemoryFence(ordering: .acquiring)
-        return Int64(bitPattern: sequence &- oldestValid) >= 0
+        return Int64(bitPattern: sequence &- oldestValid) >= 0 && !isCorrupt
     }
 }

@@ -2,7 +2,7 @@
 
 /// Which call failed.
 public enum RingOperation: Sendable {
-    case create, reserve, resize, map, rename, open, status, lock, permissions
+    case create, reserve, resize, map, guardMapping, rename, open, status, lock, permissions
 }
 
 /// What was found where a ring's header was expected.

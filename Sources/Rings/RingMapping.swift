@@ -15,6 +15,7 @@ public final class RingMapping: @unchecked Sendable {
     public let base: UnsafeMutableRawPointer
     let descriptor: Int32
     private let mappedSize: Int
+    private let truncation: TruncationGuard
     /// Readers that sit in this process: their locks are on our own file description, so the sweep must pass them by.
     let localReaders = Atomic<UInt64>(0)
     /// Those of them for whom the writer waits.
@@ -96,6 +97,9 @@ public final class RingMapping: @unchecked Sendable {
         let mapping = try RingMapping(
             descriptor: fd, identity: identity, path: RingPath(path), populates: populates)
         owned = nil
+        // Touched once, so that a file cut since it was measured is refused here.
+        _ = mapping.head
+        guard !mapping.isCorrupt else { throw .notARing(.sizes) }
         return mapping
     }
 
@@ -112,6 +116,11 @@ public final class RingMapping: @unchecked Sendable {
         else {
             throw .system(.map, errno: linux_errno())
         }
+        let truncation: TruncationGuard
+        do throws(RingError) { truncation = try TruncationGuard(base, size: mappedSize) } catch {
+            munmap(base, mappedSize)
+            throw error
+        }
         let flags = MAP_SHARED | MAP_FIXED | (populates ? MAP_POPULATE : 0)
         var mapped = linux_map(base, file, PROT_READ | PROT_WRITE, flags, descriptor, 0)
         if mapped != nil, isTwice {
@@ -120,9 +129,11 @@ public final class RingMapping: @unchecked Sendable {
         }
         guard mapped != nil else {
             let error = linux_errno()
+            truncation.remove()
             munmap(base, mappedSize)
             throw .system(.map, errno: error)
         }
+        self.truncation = truncation
         self.base = base
         self.descriptor = descriptor
         self.identity = identity
@@ -148,9 +159,14 @@ public final class RingMapping: @unchecked Sendable {
     }
 
     deinit {
+        truncation.remove()
         munmap(base, mappedSize)
         close(descriptor)
     }
+
+    /// Whether somebody truncated the file and this process touched what was lost. Nothing in the ring means anything
+    /// then: what is read is zeros, what is written stays here. Final.
+    @inline(__always) public var isCorrupt: Bool { truncation.isBroken }
 
     /// The header's format as it was written when the ring was made.
     public var format: pbr_format { base.load(fromByteOffset: Int(PBR_AT_FORMAT), as: pbr_format.self) }

@@ -140,6 +140,9 @@ LINUX_SHIM void linux_pause(void) {
 #endif
 }
 
+// A builtin. Asks for the cache line, to be read soon.
+LINUX_SHIM void linux_prefetch(const void *address) { __builtin_prefetch(address); }
+
 // S_ISDIR, WIF… are function-like macros.
 LINUX_SHIM int linux_is_directory(const struct stat *status) { return S_ISDIR(status->st_mode); }
 LINUX_SHIM int linux_is_regular(const struct stat *status) { return S_ISREG(status->st_mode); }

@@ -20,7 +20,8 @@ func say(_ line: String) {
 
 func soon() -> Int64 { linux_monotonic_nanoseconds() + 100_000_000 }
 
-/// Reads frames until the end; every lease is looked at twice. Returns the exit status: 0 whole, 2 torn, 3 corrupt.
+/// Reads frames until the end; every lease is looked at twice. Returns the exit status: 0 whole, 2 torn, 3 corrupt, 4 the
+/// writer is gone.
 func validateFrames(_ path: String) throws(RingError) -> Int32 {
     var reader = try FrameRingReader(attaching: path, start: .oldest, name: "validate")
     var (frames, lost): (UInt64, UInt64) = (0, 0)
@@ -30,6 +31,7 @@ func validateFrames(_ path: String) throws(RingError) -> Int32 {
         case .frame(let lease):
             frames += 1
             guard isWhole(lease.bytes, lease.grain.sequence), isWhole(lease.bytes, lease.grain.sequence) else {
+                if !lease.isIntact { return 3 }
                 say("torn \(lease.grain.sequence)")
                 return 2
             }
@@ -39,14 +41,15 @@ func validateFrames(_ path: String) throws(RingError) -> Int32 {
                 say("frames \(frames) lost \(lost)")
                 return 0
             }
-            reader.wait(until: soon())
+            if case .writerGone = reader.wait(until: soon()) { return 4 }
         case .leasesSpent: return 3
         case .corrupt: return 3
         }
     }
 }
 
-/// Reads packets until the end. Returns the exit status: 0 whole, 2 torn, 3 corrupt.
+/// Reads packets until the end. Returns the exit status: 0 whole, 2 torn, 3 corrupt, 4 the
+/// writer is gone.
 func validatePackets(_ path: String) throws(RingError) -> Int32 {
     var reader = try PacketRingReader(attaching: path, start: .oldest, name: "validate")
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 8)
@@ -69,7 +72,7 @@ func validatePackets(_ path: String) throws(RingError) -> Int32 {
                 say("packets \(packets) lost \(lost)")
                 return 0
             }
-            reader.wait(until: soon())
+            if case .writerGone = reader.wait(until: soon()) { return 4 }
         case .corrupt: return 3
         }
     }
@@ -149,6 +152,59 @@ func writePackets(_ path: String, count: UInt64) throws(RingError) -> Int32 {
     return 0
 }
 
+/// Adopts a frame ring and publishes flat out until the ring is of no use.
+func floodFrames(_ path: String) throws(RingError) -> Int32 {
+    var writer = try FrameRingWriter(adopting: try RingMapping.open(path: path))
+    say("flooding")
+    while true {
+        guard let claim = writer.claim() else {
+            if writer.mapping.isCorrupt { break }
+            continue
+        }
+        fill(claim.bytes, writer.nextSequence)
+        if case .corrupt = writer.publish(claim, grain(writer.nextSequence)) { break }
+    }
+    say("corrupt")
+    return 0
+}
+
+/// The same for packets.
+func floodPackets(_ path: String) throws(RingError) -> Int32 {
+    var writer = try PacketRingWriter(adopting: try RingMapping.open(path: path))
+    say("flooding")
+    let payload = UnsafeMutableRawBufferPointer.allocate(byteCount: 2000, alignment: 8)
+    defer { payload.deallocate() }
+    repeat {
+        fill(payload, writer.nextSequence)
+    } while writer.append(
+        grain(writer.nextSequence), UnsafeRawBufferPointer(payload)) != .corrupt
+    say("corrupt")
+    return 0
+}
+
+/// Opens a ring, and meets a SIGBUS that has nothing to do with it. A handler of its own ends the process with 7.
+func meetBusError(_ path: String, _ kind: String) throws(RingError) -> Int32 {
+    if kind == "handler" || kind == "sentToHandler" {
+        var action = sigaction()
+        action.__sigaction_handler.sa_handler = { _ in _exit(7) }
+        sigaction(SIGBUS, &action, nil)
+    } else {
+        // Not the backtracer's, which takes its time.
+        linux_default_signal(SIGBUS)
+    }
+    let mapping = try RingMapping.open(path: path)
+    if kind.hasPrefix("sent") {
+        raise(SIGBUS)
+        return 1
+    }
+    let file = linux_open(path + ".own", O_RDWR | O_CREAT, 0o600)
+    ftruncate(file, 4096)
+    let page = linux_map(nil, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0)
+    ftruncate(file, 0)
+    page?.storeBytes(of: 1, as: UInt8.self)
+    return mapping.isCorrupt ? 2 : 1
+}
+
 func fill(_ bytes: UnsafeMutableRawBufferPointer, _ sequence: UInt64) {
     for word in 0..<(bytes.count / 8) {
         bytes.storeBytes(of: pattern(sequence), toByteOffset: 8 * word, as: UInt64.self)
@@ -175,6 +231,9 @@ func run(_ arguments: [String]) throws(RingError) -> Int32 {
     case "churn": return try churn(arguments[2])
     case "writeFrames": return try writeFrames(arguments[2], count: UInt64(arguments.last ?? "") ?? 1)
     case "writePackets": return try writePackets(arguments[2], count: UInt64(arguments.last ?? "") ?? 1)
+    case "floodFrames": return try floodFrames(arguments[2])
+    case "floodPackets": return try floodPackets(arguments[2])
+    case "bus": return try meetBusError(arguments[2], arguments.last ?? "")
     case "wait": return try waitOnce(arguments[2], milliseconds: Int64(arguments.last ?? "") ?? 1000)
     default: return 64
     }
