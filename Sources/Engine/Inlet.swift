@@ -124,6 +124,11 @@ package final class Inlet: @unchecked Sendable {
         if wiring.version != seenVersion { return rewire() }
         guard let port, !hasEnded else { return nil }
         if frames == nil, packets == nil { return join(port) }
+        // Its writer fails by it too and comes back with the next generation.
+        if (frames?.mapping ?? packets?.mapping)?.isCorrupt ?? false {
+            leave()
+            return join(port)
+        }
         guard isDrained else { return nil }
         // The state was loaded before the head (RingMapping.state), so "drained" is final for final states.
         switch ringState {

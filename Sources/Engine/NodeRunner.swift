@@ -184,11 +184,22 @@ extension DataNode {
         for inlet in context.inlets {
             while let news = inlet.nextNews() { inletChanged(inlet.id, news) }
         }
-        return runner.outcome(of: step(), startedAt: start)
+        let step = step()
+        return runner.outcome(of: context.lostRing.map { .failed($0) } ?? step, startedAt: start)
     }
     fileprivate func begin(_ runner: NodeRunner) { runner.begin() }
     fileprivate func end(_ runner: NodeRunner, leaving signal: Signal) {
         stop()
         runner.end(leaving: signal)
+    }
+}
+
+extension NodeContext {
+    /// The fault of a node whose ring another process truncated: it starts again, and makes another.
+    fileprivate var lostRing: NodeFault? {
+        for outlet in outlets where outlet.hasLostRing {
+            return NodeFault(.internalError, "the ring \(id).\(outlet.name) was truncated by another process")
+        }
+        return nil
     }
 }

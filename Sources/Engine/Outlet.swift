@@ -262,6 +262,9 @@ package final class Outlet: @unchecked Sendable {
 
     // MARK: State
 
+    /// Whether another process truncated the ring: what is published goes nowhere, and only a new ring helps.
+    var hasLostRing: Bool { (frames?.mapping ?? packets?.mapping)?.isCorrupt ?? false }
+
     /// `.noSignal`, `.absent`, `.ended`, `.removed`. A later publish makes the ring live again.
     package func set(_ signal: Signal) {
         assert(lane.isCurrentThread)

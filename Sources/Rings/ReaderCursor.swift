@@ -106,8 +106,6 @@ struct ReaderCursor: Sendable {
 // MARK: Places in the window
 
 extension RingMapping {
-    private var isFrameRing: Bool { identity.ring_type == UInt32(PBR_RING_FRAME) }
-
     /// The oldest grain that can be read, or the head where there is none.
     var oldestSequence: UInt64 {
         let head = head

@@ -33,6 +33,28 @@ import Testing
         #expect(await test.engine.drain(within: .seconds(5)))
     }
 
+    @Test("A ring that somebody truncates costs its writer a restart, its reader a gap and others nothing")
+    func truncatedRing() async throws {
+        let test = try TestEngine(kinds: TestEngine.withFaults)
+        try await test.apply([
+            "patchbay": 1,
+            "nodes": [
+                "source": ["kind": "source.faulty"], "probe": readers,
+                "other": ["kind": "source.faulty"], "still": ["kind": "sink.probe", "inputs": ["in": "other"]],
+            ],
+        ])
+        await eventually("it flows") { test.page("probe").grains.count >= 20 }
+        let ring = try #require(test.rings.first { $0.hasPrefix("source.") })
+        #expect(truncate("\(test.folder)/rings/\(ring)", 0) == 0)
+        await eventually("its writer starts again") { await test.engine.restarts("source") >= 1 }
+        let count = test.page("probe").grains.count
+        await eventually("its reader reads on") { test.page("probe").grains.count >= count + 20 }
+        #expect(await test.engine.restarts("other") == 0)
+        let still = test.sequences("still")
+        #expect(still == Array((still.first ?? 0)..<(still.first ?? 0) + UInt64(still.count)))
+        #expect(await test.engine.drain(within: .seconds(5)))
+    }
+
     @Test("A fault that lasts ends the node, and those that read it")
     func lastingFault() async throws {
         let test = try TestEngine(kinds: TestEngine.withFaults)
