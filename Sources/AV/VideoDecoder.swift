@@ -131,16 +131,23 @@ package struct VideoDecoder: ~Copyable {
         return format
     }
 
-    /// Buffers that the decoder may keep at once: reference pictures, pictures that wait for their turn to be shown,
-    /// one a frame thread, and the one it lends. What it needs beyond goes to the heap and is counted.
+    /// Buffers that the decoder keeps besides the one that it fills: reference pictures (those that wait for their turn
+    /// to be shown are among them), the one it lends, and one for each further frame thread. Measured with 1 to 16
+    /// references and 1 to 8 threads: as many in all as references and threads together. libavcodec does not say how
+    /// many references there are before the first picture, and with frame threads never: the number is that of usual
+    /// streams, and whoever lends buffers gives more when `heapPictures` says so.
     package var neededHolds: Int {
         let context = decoder.context
         let threads = context.pointee.active_thread_type & FF_THREAD_FRAME != 0 ? Int(context.pointee.thread_count) : 1
         let properties = avcodec_descriptor_get(context.pointee.codec_id)?.pointee.props ?? 0
-        if properties & AV_CODEC_PROP_INTRA_ONLY != 0 { return threads + 2 }
-        let references = min(max(Int(context.pointee.refs), 3), 16)
-        let reordered = max(Int(context.pointee.has_b_frames), coded.reorderFrames)
-        return references + reordered + threads + 1
+        if properties & AV_CODEC_PROP_INTRA_ONLY != 0 { return threads }
+        let usual =
+            switch context.pointee.codec_id {
+            case AV_CODEC_ID_HEVC: 6
+            case AV_CODEC_ID_VP9, AV_CODEC_ID_AV1: 8
+            default: 4
+            }
+        return max(usual, min(Int(context.pointee.refs), 16)) + threads - 1
     }
 }
 

@@ -21,6 +21,12 @@ struct VideoDecoding {
     private var phase = DecodingPhase.waiting
     private var box: DecoderBox?
     private var attached: RingPictureStore?
+    /// Pictures that had found the ring full when `attached` was.
+    private var knownFull = 0
+    /// Buffers beyond those that decoders of such streams usually keep.
+    private var extraHolds = 0
+    /// 16 reference pictures, and as many more for what a codec does of its own.
+    private static let mostExtraHolds = 32
     private var hasPicture = false
     private var needsKey = true
     /// What readers are told once the decoder is empty.
@@ -94,14 +100,32 @@ struct VideoDecoding {
             format.picture.fieldOrder = current.picture.fieldOrder
         }
         do throws(NodeFault) {
-            try outlet.declare(.rawVideo(format), holds: box?.decoder.neededHolds ?? 0)
+            try outlet.declare(.rawVideo(format), holds: (box?.decoder.neededHolds ?? 0) + extraHolds)
             if let box { attach(box) }
         } catch { fault = error }
+    }
+
+    /// The decoder keeps more pictures than was thought: a ring with more buffers takes the place of this one. False
+    /// where that is no way out.
+    private mutating func enlarge(_ box: DecoderBox) -> Bool {
+        guard extraHolds < Self.mostExtraHolds, case .rawVideo(let format)? = outlet.format else { return false }
+        extraHolds = min(max(4, extraHolds * 2), Self.mostExtraHolds)
+        do throws(NodeFault) {
+            try outlet.declare(.rawVideo(format), holds: box.decoder.neededHolds + extraHolds)
+        } catch {
+            // On live edges pictures are copied, or dropped and counted, as far as the ring goes.
+            extraHolds = Self.mostExtraHolds
+            if context.isUnpaced { fault = error }
+            return false
+        }
+        attach(box)
+        return true
     }
 
     private mutating func attach(_ box: DecoderBox) {
         attached = outlet.pictureStore
         box.decoder.attach(attached)
+        knownFull = box.decoder.heapPictures.full
     }
 
     // MARK: Steps
@@ -183,23 +207,24 @@ struct VideoDecoding {
     private mutating func publish() -> TrackStep {
         guard let box else { return .idle }
         guard outlet.isReady else { return .idle }
-        hasPicture = false
         // A ring that was renewed for one more reader is another store.
         if attached !== outlet.pictureStore { attach(box) }
-        ignoresFieldOrder = true
         let picture = box.decoder.picture
+        let buffer = picture.index(in: attached)
+        if buffer == nil, box.decoder.heapPictures.full > knownFull, enlarge(box) { return .busy }
+        ignoresFieldOrder = true
         let grain = grain(for: picture)
         guard !wasShown(grain.pts) else {
+            hasPicture = false
             context.counters.skipped.wrappingAdd(1, ordering: .relaxed)
             return .busy
         }
         fillSideData(picture)
-        if let buffer = picture.index(in: outlet.pictureStore),
-            case .done = outlet.publish(held: buffer, grain, sideData: sideData.writer.bytes)
-        {
+        if let buffer, case .done = outlet.publish(held: buffer, grain, sideData: sideData.writer.bytes) {
+            hasPicture = false
             return .busy
         }
-        return copy(picture, grain)
+        return copy(picture, grain, box)
     }
 
     /// A decoder that takes another's place begins at the newest key frame, some pictures back.
@@ -212,14 +237,19 @@ struct VideoDecoding {
     }
 
     /// The picture lies on libav's heap, in an earlier ring, or is shown twice.
-    private func copy(_ picture: DecodedPicture, _ grain: Grain) -> TrackStep {
+    private mutating func copy(_ picture: DecodedPicture, _ grain: Grain, _ box: DecoderBox) -> TrackStep {
+        hasPicture = false
         guard case .rawVideo(let format)? = outlet.format, picture.pixelFormat == format.pixelFormat,
             picture.size == format.picture.size
         else {
             context.counters.errors.wrappingAdd(1, ordering: .relaxed)
             return .busy
         }
-        guard let claim = outlet.claim() else { return .busy }
+        guard let claim = outlet.claim() else {
+            // Nobody may be left without it where the writer waits for its readers.
+            if context.isUnpaced { hasPicture = enlarge(box) }
+            return .busy
+        }
         for plane in 0..<format.pixelFormat.planeCount {
             guard let (source, stride) = picture.plane(plane) else { continue }
             let line = format.pixelFormat.lineSize(plane: plane, width: format.picture.size.width)

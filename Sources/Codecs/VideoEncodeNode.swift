@@ -68,8 +68,9 @@ package actor VideoEncodeNode: DataNode {
             ]
         })
 
-    /// Pictures that an encoder may hold. x264 and x265 copy what they are given; others keep it while they work.
-    private static func leases(of encoder: String) -> Int { ["libx264", "libx265"].contains(encoder) ? 2 : 6 }
+    /// Pictures that an encoder may hold. x264 and x265 copy what they are given before the next one is taken; others
+    /// keep it while they work.
+    private static func leases(of encoder: String) -> Int { ["libx264", "libx265"].contains(encoder) ? 1 : 6 }
 
     package nonisolated let context: NodeContext
     package nonisolated var unownedExecutor: UnownedSerialExecutor { context.executor }

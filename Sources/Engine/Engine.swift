@@ -38,7 +38,11 @@ package actor Engine {
     /// How long a new node may take to open.
     private let prepareDeadline: MediaTime
     let lanes: LaneTable
-    var nodes: [String: LiveNode] = [:]
+    var nodes: [String: LiveNode] = [:] {
+        didSet { sampler.watch(nodes.values.flatMap(\.ports.values)) }
+    }
+    /// Rates and the sweep of dead readers; started by whoever runs the engine.
+    package nonisolated let sampler: StatusSampler
     private(set) var document: GraphDocument
     package private(set) var graph: ResolvedGraph?
     private var revisionNumber = 0
@@ -46,13 +50,13 @@ package actor Engine {
     private var isInTransaction = false
     private var transactionQueue: [CheckedContinuation<Void, Never>] = []
     private var finishWaiters: [CheckedContinuation<Void, Never>] = []
-    var samples = 0
 
     package init(kinds: [NodeKind], services: EngineServices, prepareDeadline: MediaTime = .seconds(10)) {
         self.services = services
         self.kinds = Dictionary(uniqueKeysWithValues: kinds.map { ($0.declaration.name, $0) })
         catalogue = Catalogue(kinds.map(\.declaration))
         lanes = LaneTable(clock: services.timeline.clock)
+        sampler = StatusSampler(clock: services.timeline.clock)
         document = GraphDocument(["patchbay": 1, "nodes": [:]])
         self.prepareDeadline = prepareDeadline
     }

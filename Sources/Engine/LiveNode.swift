@@ -20,7 +20,6 @@ final class LiveNode {
     var startedAt: Int64
     var restarts = 0
     var supervision = Supervision()
-    var rates: [String: RateMeter] = [:]
 
     init(_ resolved: ResolvedNode, lane: LaneLease, runner: NodeRunner, ports: [String: OutletPort], startedAt: Int64) {
         id = resolved.id
@@ -35,20 +34,6 @@ final class LiveNode {
     var isSink: Bool { resolved.outlets.isEmpty }
     /// Nothing more is to come from it.
     var isOver: Bool { state == .finished || state == .failed }
-}
-
-/// Grains a second, from the head of a ring looked at once a second.
-struct RateMeter {
-    private var lastHead: UInt64 = 0
-    private var lastTime: Int64 = 0
-    private(set) var rate = 0.0
-
-    mutating func sample(head: UInt64, at now: Int64) {
-        defer { (lastHead, lastTime) = (head, now) }
-        guard lastTime > 0, now > lastTime, head >= lastHead else { return }
-        let current = Double(head - lastHead) * 1e9 / Double(now - lastTime)
-        rate = rate == 0 ? current : rate + (current - rate) * 0.5
-    }
 }
 
 /// The lanes of an engine, by name; a lane ends with the last node on it.

@@ -39,6 +39,8 @@ package final class OutletPort: @unchecked Sendable {
     package let refused = Atomic<UInt64>(0)
     /// PTS of the newest grain, nanoseconds.
     package let newest = Atomic<Int64>(.min)
+    /// Grains a second, as the sampler measures.
+    let rate = Mutex(RateMeter())
 
     private let slotName: Mutex<String?>
     private static let bellCount = 64

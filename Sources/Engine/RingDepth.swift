@@ -1,6 +1,7 @@
 // How deep rings are, and how large. Live edges: raw video 4 frames, raw audio 1 s, coded two GOPs and at least 2 s, at
 // most 32 MiB. An unpaced node's readers all make it wait, so a window longer than what keeps both sides busy would
-// only cost memory: raw video 2 frames, raw audio 200 ms, coded 1 s.
+// only cost memory: raw video 1 frame (while a reader works on one, the next waits in the window and the writer has the
+// one after it), raw audio 200 ms, coded 500 ms.
 import CRingLayout
 package import Media
 package import Rings
@@ -14,14 +15,16 @@ package enum RingDepth {
     /// Length of a coded edge: two GOPs of the usual length.
     static let coded = MediaTime.seconds(4)
     /// The same where the writer waits for its readers.
-    static let unpacedVideo: UInt32 = 2
+    static let unpacedVideo: UInt32 = 1
     static let unpacedAudio = MediaTime.milliseconds(200)
-    static let unpacedCoded = MediaTime.seconds(1)
+    static let unpacedCoded = MediaTime.milliseconds(500)
     /// Grains of a raw outlet with a public name.
     package static let named: UInt32 = 120
     /// Leases (+ 1) kept free on live edges for a reader from outside, with the default of two.
     static let tapRoom: UInt32 = 3
     static let codedBytesAtMost: UInt64 = 32 << 20
+    static let codedBytesAtLeast: UInt64 = 256 << 10
+    static let unpacedCodedBytesAtLeast: UInt64 = 64 << 10
     /// Side data of a video buffer: captions, AFD, HDR; bytes.
     package static let sideData: UInt32 = 4096
 
@@ -42,7 +45,7 @@ package enum RingDepth {
                 hold.map { grains(in: $0, period: video.picture.rate?.period ?? .milliseconds(20)) }
                 ?? (isNamed ? named : isUnpaced ? unpacedVideo : Self.video)
             return .frame(
-                bufferSize: UInt64(video.planes.size), depth: max(depth, 2), writerHolds: holds,
+                bufferSize: UInt64(video.planes.size), depth: isUnpaced ? depth : max(depth, 2), writerHolds: holds,
                 leasesRoom: leasesRoom, sideDataCapacity: sideData, format: format.layout)
         case .rawAudio(let audio):
             let block = MediaTime(ticks: Int64(audio.blockSamples), timeBase: audio.timeBase)
@@ -53,19 +56,19 @@ package enum RingDepth {
                 writerHolds: holds, leasesRoom: leasesRoom, sideDataCapacity: 0, format: format.layout)
         case .codedVideo(let coded):
             let period = coded.picture?.rate?.period ?? .milliseconds(16)
-            let length = codedLength(hold, isUnpaced)
-            return packets(format, coded.bitRate, fallback: 16_000_000, period: period, length: length)
+            return packets(
+                format, coded.bitRate, fallback: 16_000_000, period: period, hold: hold, isUnpaced: isUnpaced)
         case .codedAudio(let coded):
             let samples = coded.frameSamples > 0 ? coded.frameSamples : 960
             let period = MediaTime(ticks: Int64(samples), timeBase: coded.audio?.timeBase ?? Rational(1, 48000))
-            let length = codedLength(hold, isUnpaced)
-            return packets(format, coded.bitRate, fallback: 1_000_000, period: period, length: length)
+            return packets(
+                format, coded.bitRate, fallback: 1_000_000, period: period, hold: hold, isUnpaced: isUnpaced)
         case .data:
-            let length = codedLength(hold, isUnpaced)
-            return packets(format, 0, fallback: 500_000, period: .milliseconds(40), length: length)
+            return packets(
+                format, 0, fallback: 500_000, period: .milliseconds(40), hold: hold, isUnpaced: isUnpaced)
         case .transport:
-            let length = codedLength(hold, isUnpaced)
-            return packets(format, 0, fallback: 32_000_000, period: .milliseconds(1), length: length)
+            return packets(
+                format, 0, fallback: 32_000_000, period: .milliseconds(1), hold: hold, isUnpaced: isUnpaced)
         }
     }
 
@@ -75,13 +78,15 @@ package enum RingDepth {
     }
 
     private static func packets(
-        _ format: StreamFormat, _ bitRate: Int64, fallback: Int64, period: MediaTime, length: MediaTime
+        _ format: StreamFormat, _ bitRate: Int64, fallback: Int64, period: MediaTime, hold: MediaTime?,
+        isUnpaced: Bool
     ) -> RingSpec {
+        let length = codedLength(hold, isUnpaced)
         // Half as much again as the nominal rate: rate control overshoots, key frames come in a lump.
         // What a container says of its rate may be anything; 10 Gb/s for a day stays within 64 bits.
         let rate = UInt64(min(bitRate > 0 ? bitRate : fallback, 10_000_000_000))
         let bytes = rate / 8 * UInt64(min(length, .seconds(86_400)).nanoseconds / 1_000_000) / 1000 * 3 / 2
-        let capacity = min(max(bytes, 256 << 10), codedBytesAtMost)
+        let capacity = min(max(bytes, isUnpaced ? unpacedCodedBytesAtLeast : codedBytesAtLeast), codedBytesAtMost)
         return RingSpec(
             shape: .packet(capacity: capacity), depth: grains(in: length, period: period) * 2, format: format.layout)
     }

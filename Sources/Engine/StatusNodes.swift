@@ -46,7 +46,7 @@ extension LiveNode {
         let members: [JSONObject.Member] = [
             ("name", .string(port.name)), ("type", .string("\(port.type)")),
             ("format", ring.map { .string("\($0.format)") } ?? .null), ("state", .string(port.condition.name)),
-            ("grains", .count(ring?.mapping.head ?? 0)), ("rate", .rounded(rates[port.name]?.rate ?? 0)),
+            ("grains", .count(ring?.mapping.head ?? 0)), ("rate", .rounded(port.rate.withLock { $0.rate })),
             ("readers", .count(ring?.mapping.readerCount ?? 0)), ("dropped", .count(ring?.mapping.dropped ?? 0)),
             ("copied", .count(ring?.mapping.copied ?? 0)),
             ("refused", .count(port.refused.load(ordering: .relaxed))),

@@ -1,34 +1,86 @@
-// Once a second: rates, and the places of readers that died; once a minute: old latencies weigh half. On the engine's
-// actor; what it reads are atomics, what it sweeps are locks of the dead, so that it never waits for a node.
+// Once a second: rates, and the places of readers that died; once a minute: old latencies weigh half. On a thread of its
+// own that waits on a futex: a task that sleeps allocates each time. What it reads are atomics, what it sweeps are locks
+// of the dead, so that it never waits for a node; in steady state it allocates nothing.
 import Media
 import Rings
+import Synchronization
 
-extension Engine {
+/// Looks at every outlet of an engine once a second. Any thread.
+package final class StatusSampler: Sendable {
+    private struct State {
+        var ports: [OutletPort] = []
+        var samples = 0
+    }
+
+    private static let period = MediaTime.seconds(1).nanoseconds
     private static let samplesInMinute = 60
+    private let state = Mutex(State())
+    private let clock: any EngineClock
+    private let doorbell = Doorbell.take()
+    private let isStopping = Atomic<Bool>(false)
 
-    /// Samples once a second until the calling task is cancelled.
-    package func sampleEverySecond() async {
-        while !Task.isCancelled {
-            sample()
-            do { try await Task.sleep(nanoseconds: UInt64(MediaTime.seconds(1).nanoseconds)) } catch { return }
+    init(clock: any EngineClock) { self.clock = clock }
+    deinit { doorbell.giveBack() }
+
+    /// From now on these outlets are looked at, and no others.
+    func watch(_ ports: [OutletPort]) { state.withLock { $0.ports = ports } }
+
+    /// Starts its thread, which samples until `stop`. Once.
+    package func start() { startThread(name: "sampler") { [self] in run() } }
+
+    /// The thread ends after the sample that it is at.
+    package func stop() {
+        isStopping.store(true, ordering: .sequentiallyConsistent)
+        doorbell.ring()
+    }
+
+    private func run() {
+        var due = clock.monotonic
+        while true {
+            let seen = doorbell.count
+            if isStopping.load(ordering: .sequentiallyConsistent) { return }
+            let now = clock.monotonic
+            if now >= due {
+                sample(at: now)
+                due = now + Self.period
+            }
+            doorbell.park(seen, until: due)
         }
     }
 
     /// One look at every outlet.
-    package func sample() {
-        samples += 1
-        let decays = samples % Self.samplesInMinute == 0
-        for node in nodes.values {
-            for port in node.ports.values {
-                if let mapping = port.mapping {
-                    node.rates[port.name, default: RateMeter()].sample(head: mapping.head, at: now)
-                    if mapping.sweepDeadReaders() > 0 { port.ringWriter() }
-                }
-                if decays {
-                    port.age.decay()
-                    port.stage.decay()
-                }
-            }
+    private func sample(at now: Int64) {
+        state.withLock { state in
+            state.samples += 1
+            let decays = state.samples % Self.samplesInMinute == 0
+            for port in state.ports { port.sample(at: now, decays: decays) }
         }
+    }
+}
+
+extension OutletPort {
+    fileprivate func sample(at now: Int64, decays: Bool) {
+        if let mapping {
+            rate.withLock { $0.sample(head: mapping.head, at: now) }
+            if mapping.sweepDeadReaders() > 0 { ringWriter() }
+        }
+        if decays {
+            age.decay()
+            stage.decay()
+        }
+    }
+}
+
+/// Grains a second, from the head of a ring looked at once a second.
+struct RateMeter {
+    private var lastHead: UInt64 = 0
+    private var lastTime: Int64 = 0
+    private(set) var rate = 0.0
+
+    mutating func sample(head: UInt64, at now: Int64) {
+        defer { (lastHead, lastTime) = (head, now) }
+        guard lastTime > 0, now > lastTime, head >= lastHead else { return }
+        let current = Double(head - lastHead) * 1e9 / Double(now - lastTime)
+        rate = rate == 0 ? current : rate + (current - rate) * 0.5
     }
 }

@@ -62,8 +62,8 @@ final class HLSOutput {
         path = settings.path
         var options = LiveStream.Settings()
         options.window = settings.window
-        // Nobody watches a file while it is made, and the sink waits for the disk: the newest segments are enough.
-        if context.isUnpaced { options.memoryLimit = 2 << 20 }
+        // Nobody watches a file while it is made, and the sink waits for the disk: the newest segment is enough.
+        if context.isUnpaced { options.memoryLimit = 1 << 20 }
         stream = LiveStream(
             renditions.map { RenditionDescription(name: $0.name, kind: $0.kind, codec: nil) }, settings: options,
             recovered: recovered, now: MediaTime(nanoseconds: context.now))

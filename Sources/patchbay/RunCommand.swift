@@ -69,8 +69,8 @@ enum RunCommand {
             try PortLink(port: servers.address.port, to: run.services.ringFolder, run.slots)
         }
         defer { link.remove() }
-        let sampler = Task { await run.engine.sampleEverySecond() }
-        defer { sampler.cancel() }
+        run.engine.sampler.start()
+        defer { run.engine.sampler.stop() }
         do throws(GraphRefusal) { try await run.engine.apply(file.document) } catch {
             writeToStandardError("patchbay: \(StartError(error, file: options.graph))\n")
             _ = await run.engine.drain(within: options.drain)

@@ -78,7 +78,7 @@ func hash(_ picture: DecodedPicture) throws -> String {
         var store: HeapStore?
         if inPlace {
             let format = decoder.bufferFormat
-            store = HeapStore(try #require(format), buffers: decoder.neededHolds)
+            store = HeapStore(try #require(format), buffers: decoder.neededHolds + 1)
             decoder.attach(store)
         }
         var clip = DecodedClip()

@@ -53,6 +53,25 @@ let kinds: [NodeKind] = [
         for name in ["raw", "v", "a", "sound"] { #expect(await run.engine.figures(of: name, "in")?.lost == 0) }
     }
 
+    @Test("A decoder that keeps many pictures is given more buffers, and no picture is lost", arguments: [8, 16])
+    func manyReferences(_ references: Int) async throws {
+        let scratch = try Scratch()
+        let clip = scratch.file("clip.mp4")
+        try ffmpeg(
+            "-f", "lavfi", "-i", "testsrc2=s=320x180:r=50:d=3", "-c:v", "libx264", "-preset", "veryfast", "-bf", "3",
+            "-g", "100", "-refs", "\(references)", clip)
+        let run = try GraphRun(kinds, dataFolder: scratch.path)
+        try await run.start([
+            "file": file(clip),
+            "decode": ["kind": "decode", "inputs": ["video": "file.video"], "settings": ["threads": 4]],
+            "h264": encode(), "v": sink("h264"), "raw": sink("decode.video"),
+        ])
+        try #require(await run.finish(within: 40))
+        #expect(await run.engine.outcome == .completed)
+        #expect(await run.engine.figures(of: "raw", "in")?.taken == 150)
+        #expect(await run.engine.figures(of: "v", "in")?.taken == 150)
+    }
+
     @Test("A transport stream across the wrap of 33 bits loses nothing")
     func wrap() async throws {
         let scratch = try Scratch()

@@ -102,6 +102,22 @@ import Testing
         #expect(RingDepth.spec(for: audio, hold: nil, holds: 0, leasesRoom: 3).depth == 50)
     }
 
+    @Test("Where the writer waits for its readers, a ring has no more buffers than can be in use")
+    func unpaced() {
+        let picture = PictureFormat(size: PictureSize(width: 1280, height: 720), rate: Rational(50, 1))
+        let video = StreamFormat.rawVideo(VideoFormat(picture: picture, pixelFormat: .yuv420p))
+        let spec = RingDepth.spec(for: video, hold: nil, holds: 5, leasesRoom: 2, isUnpaced: true)
+        guard case .frame(_, let buffers, _, _) = spec.shape else { return Issue.record("not a frame ring") }
+        #expect(spec.depth == 1)
+        #expect(buffers == 9)
+        var coded = CodedFormat(codec: "h264")
+        coded.bitRate = 3_000_000
+        #expect(
+            RingDepth.spec(for: .codedVideo(coded), hold: nil, holds: 0, leasesRoom: 0, isUnpaced: true).fileSize
+                ?? .max < 600
+                << 10)
+    }
+
     @Test("A coded ring holds two seconds at least and 32 MiB at most, whatever the format says")
     func coded() {
         for rate in [0, 1, 4_000_000, 1_000_000_000, .max] as [Int64] {

@@ -71,13 +71,13 @@ import Testing
 
     @Test func ratesAreMeasured() async throws {
         let engine = run.engine
-        let sampler = Task { await engine.sampleEverySecond() }
+        engine.sampler.start()
         let isMeasured = await eventually {
             let rate = await engine.nodeStatus("camera")?["outlets"]?.array?.first?["rate"]?.double ?? 0
             return (40...60).contains(rate)
         }
         #expect(isMeasured)
-        sampler.cancel()
+        engine.sampler.stop()
         _ = await run.drain()
     }
 

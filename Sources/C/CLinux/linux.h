@@ -12,6 +12,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
