@@ -107,7 +107,10 @@ import Testing
         let picture = PictureFormat(size: PictureSize(width: 1280, height: 720), rate: Rational(50, 1))
         let video = StreamFormat.rawVideo(VideoFormat(picture: picture, pixelFormat: .yuv420p))
         let spec = RingDepth.spec(for: video, hold: nil, holds: 5, leasesRoom: 2, isUnpaced: true)
-        guard case .frame(_, let buffers, _, _) = spec.shape else { return Issue.record("not a frame ring") }
+        guard case .frame(_, let buffers, _, _) = spec.shape else {
+            Issue.record("not a frame ring")
+            return
+        }
         #expect(spec.depth == 1)
         #expect(buffers == 9)
         var coded = CodedFormat(codec: "h264")
