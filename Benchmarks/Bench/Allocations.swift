@@ -69,7 +69,7 @@ struct Allocations {
 }
 
 /// The table that the preloaded counter writes (Benchmarks/AllocationCounter/counter.c has the same numbers). One thread.
-private final class Counter {
+final class Counter {
     let path: String
     private let table: UnsafeMutableRawPointer
     private static let (headSize, moduleSize, nameSize, modules) = (64, 64, 48, 127)

@@ -57,6 +57,10 @@ struct Bounds {
 
 struct Report {
     private var figures: [Figure] = []
+    /// Tables that are printed beside the figures, by their names.
+    private var tables: [(name: String, rows: [JSON])] = []
+    /// Figures that wait until a table is over.
+    private var noted: [Figure] = []
     private let bounds: Bounds
 
     init(_ bounds: Bounds) { self.bounds = bounds }
@@ -68,6 +72,17 @@ struct Report {
         let ratio = figure.rival == nil ? "" : short(figure.judged)
         let spread = figure.spread.map { "±\(short($0 * 100)) %" } ?? ""
         write([figure.name, figure.what, short(figure.ours), rival, ratio, spread, bound(figure), verdict(figure)])
+    }
+
+    /// Keeps a figure until the table that it belongs to has been printed.
+    mutating func note(_ figure: Figure) { noted.append(figure) }
+
+    /// A table is over: shows the figures that were noted meanwhile.
+    mutating func add(rows: [JSON], as name: String) {
+        tables.append((name, rows))
+        head()
+        for figure in noted { add(figure) }
+        noted = []
     }
 
     func head() { write(["FIGURE", "WHAT", "OURS", "RIVAL", "RATIO", "SPREAD", "BOUND", ""]) }
@@ -91,7 +106,9 @@ struct Report {
                 "passed": bounds[figure.name].map { .bool(figure.judged <= $0) } ?? .null,
             ]
         }
-        return ["figures": .array(list), "passed": .bool(hasPassed)]
+        let members = [("figures", JSON.array(list)), ("passed", .bool(hasPassed))]
+        return .object(
+            JSONObject((members + tables.map { ($0.name, .array($0.rows)) }).map { (key: $0.0, value: $0.1) }))
     }
 
     private func write(_ cells: [String]) {

@@ -8,7 +8,7 @@ import Graph
 
 /// What tools/bench asks for.
 struct Options {
-    static let names = ["transcode", "hop", "rings", "allocations", "realtime"]
+    static let names = ["transcode", "hop", "ring", "allocations", "realtime"]
     private(set) var chosen = Options.names
     private(set) var isShort = false
     private(set) var jsonFile: String?
@@ -48,8 +48,10 @@ func bench(_ options: Options) throws(BenchError) -> Bool {
     for name in options.chosen {
         switch name {
         case "transcode": try Transcode(options).measure(into: &report)
-        case "hop": try Hops(options, "lanes").measure(into: &report)
-        case "rings": try Hops(options, "hop").measure(into: &report)
+        case "hop": try Lanes(options).measure(into: &report)
+        case "ring":
+            var scenes = try RingScenes(options)
+            try scenes.measure(into: &report)
         case "allocations": try Allocations(options).measure(into: &report)
         default: try Realtime(options).measure(into: &report)
         }

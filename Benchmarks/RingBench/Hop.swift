@@ -1,8 +1,5 @@
-// A hop: something is handed from one thread to another that sleeps. Subjects (a frame ring; lanes later) and the floor
-// (a bare futex) have the same shape, so that they are driven by the same threads at the same rate.
+// A hop: something is handed from one thread to another that sleeps, and the floor of it, a bare futex.
 import CLinux
-import CRingLayout
-import Rings
 import Synchronization
 
 /// One way to hand a time stamp to a sleeping thread. `send` and `receive` are called by one thread each.
@@ -50,40 +47,5 @@ final class FutexHop: Hop, @unchecked Sendable {
             }
             if linux_futex_wait(word, last, deadline, 1) == -ETIMEDOUT { return nil }
         }
-    }
-}
-
-/// From `publish` in one thread to a leased grain in another that sleeps in `wait`.
-///
-/// `@unchecked Sendable`: the two ends can't be copied and are made in `init`; `writer` is used by the sending thread
-/// alone, `reader` by the receiving one, and threads are started after `init` and joined before the end.
-final class FrameRingHop: Hop, @unchecked Sendable {
-    let name = "frameRing"
-    private var writer: FrameRingWriter
-    private var reader: FrameRingReader
-
-    init() throws(RingError) {
-        let spec = RingSpec.frame(
-            bufferSize: 1280 * 720 * 3 / 2, depth: 4, writerHolds: 1, leasesRoom: 3, sideDataCapacity: 4096,
-            format: pbr_format())
-        writer = try FrameRingWriter(creating: "/dev/shm/patchbay-bench-\(getpid())", spec: spec)
-        reader = try FrameRingReader(joining: writer.mapping)
-        // Nobody else is to find it, and nothing is to be left behind by a kill.
-        writer.unlink()
-    }
-
-    func send(_ stamp: Int64) {
-        guard let claim = writer.claim() else { return }
-        var grain = pbr_grain()
-        grain.origin = stamp
-        writer.publish(claim, grain)
-    }
-
-    func receive(until deadline: Int64) -> Int64? {
-        while linux_monotonic_nanoseconds() < deadline {
-            if case .frame(let lease) = reader.next() { return lease.grain.origin }
-            reader.wait(until: deadline)
-        }
-        return nil
     }
 }

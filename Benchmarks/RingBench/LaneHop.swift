@@ -44,10 +44,10 @@ enum LaneHop {
         _ = await engine.drain(within: .seconds(2))
         let ours = Percentiles(nanoseconds: times.withLock { $0 })
         let theirs = Percentiles(nanoseconds: floor)
-        return """
-            {"benchmark":"hop","subject":"lane","rate":\(rounded(options.rate)),"unit":"us","sender":"cpu 0",\
-            "receiver":"cpu 1","lane":\(ours.json),"futex":\(theirs.json),"ratio":\(rounded(ours.p50 / theirs.p50))}
-            """
+        let result: JSON = [
+            "subject": "lane", "rate": .double(options.rate), "lane": ours.json, "futex": theirs.json,
+        ]
+        return result.compact
     }
 
     private static func start(in folder: String) async throws -> Engine {
@@ -94,7 +94,7 @@ actor PingSource: DataNode {
 
     func step() -> Step {
         if isEnding { return .finished }
-        if !isPlaced { isPlaced = placeThread(onCPU: 0) }
+        if !isPlaced { place(onCPU: 0) }
         let (now, period) = (context.now, LaneHop.period.load(ordering: .relaxed))
         guard LaneHop.toSend.load(ordering: .sequentiallyConsistent) > 0 else {
             due = now + period
@@ -111,6 +111,11 @@ actor PingSource: DataNode {
             context.outlet("out")?.publish(claim, grain)
         }
         return .until(due)
+    }
+
+    private func place(onCPU cpu: Int) {
+        isPlaced = true
+        moveThread(toCPU: cpu)
     }
 
     func drain() { isEnding = true }
@@ -132,7 +137,7 @@ actor PingSink: DataNode {
     func prepare() throws(NodeFault) {}
 
     func step() -> Step {
-        if !isPlaced { isPlaced = placeThread(onCPU: 1) }
+        if !isPlaced { place(onCPU: 1) }
         guard let inlet = context.inlet("in"), !inlet.hasEnded else { return .finished }
         guard case .frame(let lease) = inlet.takeFrame() else { return .wait }
         let took = context.now - lease.grain.origin
@@ -141,14 +146,10 @@ actor PingSink: DataNode {
         return .again
     }
 
-    func stop() {}
-}
+    private func place(onCPU cpu: Int) {
+        isPlaced = true
+        moveThread(toCPU: cpu)
+    }
 
-/// Ties the calling thread to a CPU where there are two. A refusal (a container's CPU set) leaves it where it is. True.
-private func placeThread(onCPU cpu: Int) -> Bool {
-    guard sysconf(Int32(_SC_NPROCESSORS_ONLN)) > 1 else { return true }
-    var set = cpu_set_t()
-    withUnsafeMutableBytes(of: &set) { $0[cpu / 8] = 1 << UInt8(cpu % 8) }
-    _ = sched_setaffinity(0, MemoryLayout<cpu_set_t>.size, &set)
-    return true
+    func stop() {}
 }

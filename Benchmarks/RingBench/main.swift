@@ -1,32 +1,72 @@
-// RingBench: what the rings cost, beside a floor measured in the same run.
+// RingBench: what the rings cost, beside floors and rivals measured in the same run.
 //
-//     RingBench hop|lanes [--seconds 10] [--rate 50]
+//     RingBench scene [--subjects futex,ring] [--readers 1] [--placement one|apart|free] [--drive paced|flat|spin|...]
+//                     [--rate 50] [--round 0.5] [--rounds 10]
+//     RingBench lanes [--seconds 10] [--rate 50]
 //
-// `hop` is from a bare ring's publish to a reader that sleeps in `wait`, `lanes` from node to node through an engine.
+// `scene` is from one process to others (Scene.swift), `lanes` from node to node through an engine.
 //
-// Prints one JSON line: p50, p99, p99.9 in microseconds of each subject and of the bare futex ping, and the ratio of
-// their medians.
+// Prints one JSON line; times are in microseconds.
 import CLinux
+import Graph
 
-/// What the command line asks for.
+/// What `lanes` is told.
 struct Options {
-    var command = ""
     var seconds = 10.0
     var rate = 50.0
+}
 
-    init?(_ arguments: ArraySlice<String>) {
-        var rest = arguments
-        guard let command = rest.popFirst() else { return nil }
-        self.command = command
-        while let option = rest.popFirst() {
-            guard let value = rest.popFirst().flatMap(Double.init), value > 0, value.isFinite else { return nil }
-            switch option {
-            case "--seconds": seconds = value
-            case "--rate": rate = value
-            default: return nil
-            }
+/// `--name value` pairs.
+struct Words {
+    private var rest: ArraySlice<String>
+    init(_ rest: ArraySlice<String>) { self.rest = rest }
+
+    mutating func next() throws(BenchFault) -> (name: String, value: String)? {
+        guard let name = rest.popFirst() else { return nil }
+        guard name.hasPrefix("--"), let value = rest.popFirst() else { throw .usage("\(name) needs a value") }
+        return (name, value)
+    }
+}
+
+func positive(_ word: (name: String, value: String)) throws(BenchFault) -> Double {
+    guard let value = Double(word.value), value > 0, value.isFinite else {
+        throw .usage("\(word.name) is to be a number above 0")
+    }
+    return value
+}
+
+func sceneOptions(_ arguments: ArraySlice<String>) throws(BenchFault) -> SceneOptions {
+    var options = SceneOptions()
+    var words = Words(arguments)
+    while let word = try words.next() {
+        switch word.name {
+        case "--subjects":
+            options.subjects = word.value.split(separator: ",").compactMap { Subject(rawValue: String($0)) }
+        case "--readers": options.readers = Int(try positive(word))
+        case "--placement": options.placement = Placement(rawValue: word.value) ?? .free
+        case "--drive":
+            guard let drive = Drive(name: word.value) else { throw .usage("there is no drive \(word.value)") }
+            options.drive = drive
+        case "--rate": options.rate = try positive(word)
+        case "--round": options.roundSeconds = try positive(word)
+        case "--rounds": options.rounds = Int(try positive(word))
+        default: throw .usage("there is no option \(word.name)")
         }
     }
+    return options
+}
+
+func lanesOptions(_ arguments: ArraySlice<String>) throws(BenchFault) -> Options {
+    var options = Options()
+    var words = Words(arguments)
+    while let word = try words.next() {
+        switch word.name {
+        case "--seconds": options.seconds = try positive(word)
+        case "--rate": options.rate = try positive(word)
+        default: throw .usage("there is no option \(word.name)")
+        }
+    }
+    return options
 }
 
 func complain(_ message: String) {
@@ -34,15 +74,16 @@ func complain(_ message: String) {
     line.withUTF8 { _ = write(2, $0.baseAddress, $0.count) }
 }
 
-guard let options = Options(CommandLine.arguments.dropFirst()), ["hop", "lanes"].contains(options.command) else {
-    complain("usage: RingBench hop|lanes [--seconds 10] [--rate 50]")
-    exit(64)
-}
+let arguments = CommandLine.arguments.dropFirst()
 do {
-    if options.command == "lanes" {
-        print(try await LaneHop.compare(options))
-    } else {
-        print(try HopComparison(of: try FrameRingHop(), options).run())
+    switch arguments.first {
+    case "scene":
+        let scene = try Scene(sceneOptions(arguments.dropFirst()))
+        try scene.run()
+        print(scene.json.compact)
+    case "reader": try Reader(Array(arguments.dropFirst())).run()
+    case "lanes": print(try await LaneHop.compare(lanesOptions(arguments.dropFirst())))
+    default: throw BenchFault.usage("usage: RingBench scene|lanes [--option value]...")
     }
 } catch {
     complain("RingBench: \(error)")

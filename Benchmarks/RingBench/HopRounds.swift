@@ -1,57 +1,6 @@
-// Drives a hop and the bare futex in alternating rounds at a fixed open-loop rate, on the same two threads' placement,
-// and compares them.
+// Drives hops at a fixed open-loop rate in alternating rounds, on two threads of this process.
 import CLinux
 import Synchronization
-
-/// Microseconds below which that share of the hops came.
-struct Percentiles {
-    let count: Int
-    let p50, p99, p999: Double
-
-    init(nanoseconds: [Int64]) {
-        let sorted = nanoseconds.sorted()
-        func at(_ share: Double) -> Double {
-            guard !sorted.isEmpty else { return .nan }
-            return Double(sorted[min(sorted.count - 1, Int(Double(sorted.count) * share))]) / 1000
-        }
-        (count, p50, p99, p999) = (sorted.count, at(0.5), at(0.99), at(0.999))
-    }
-
-    var json: String {
-        "{\"count\":\(count),\"p50\":\(rounded(p50)),\"p99\":\(rounded(p99)),\"p99.9\":\(rounded(p999))}"
-    }
-}
-
-func rounded(_ value: Double) -> String {
-    value.isFinite ? "\((value * 100).rounded() / 100)" : "null"
-}
-
-struct HopComparison {
-    private let subject: any Hop
-    private let floor: any Hop = FutexHop()
-    private let options: Options
-    /// Long enough for the scheduler to settle, short enough that both see the same machine.
-    private static let roundSeconds = 0.5
-
-    init(of subject: any Hop, _ options: Options) {
-        self.subject = subject
-        self.options = options
-    }
-
-    /// The result as one line of JSON. Throws what starting a thread gave.
-    func run() throws(HopFailure) -> String {
-        let rounds = max(1, Int((options.seconds / Self.roundSeconds / 2).rounded()))
-        let hops = max(1, Int(options.rate * Self.roundSeconds))
-        let round = HopRounds([subject, floor], rounds: rounds, hops: hops, rate: options.rate)
-        let times = try round.run()
-        let (ours, theirs) = (Percentiles(nanoseconds: times[0]), Percentiles(nanoseconds: times[1]))
-        return """
-            {"benchmark":"hop","subject":"\(subject.name)","rate":\(rounded(options.rate)),"unit":"us",\
-            "sender":"cpu \(round.placement.sender)","receiver":"cpu \(round.placement.receiver)",\
-            "\(subject.name)":\(ours.json),"\(floor.name)":\(theirs.json),"ratio":\(rounded(ours.p50 / theirs.p50))}
-            """
-    }
-}
 
 enum HopFailure: Error {
     case thread(errno: Int32)
@@ -89,7 +38,7 @@ final class HopRounds: @unchecked Sendable {
         defer { context.release() }
         let started = pthread_create(&receiver, nil, receivingThread, context.toOpaque())
         guard started == 0 else { throw .thread(errno: started) }
-        place(onCPU: placement.sender)
+        moveThread(toCPU: placement.sender)
         sendAll()
         pthread_join(receiver, nil)
         for (hop, times) in zip(hops, times) where times.isEmpty { throw .nothingReceived(hop.name) }
@@ -110,7 +59,7 @@ final class HopRounds: @unchecked Sendable {
     }
 
     fileprivate func receiveAll() {
-        place(onCPU: placement.receiver)
+        moveThread(toCPU: placement.receiver)
         for turn in 0..<(rounds * hops.count) {
             let index = turn % hops.count
             ready.store(turn, ordering: .releasing)
@@ -121,18 +70,6 @@ final class HopRounds: @unchecked Sendable {
                 times[index].append(linux_monotonic_nanoseconds() - stamp)
             }
         }
-    }
-
-    private func sleep(until due: Int64) {
-        var time = timespec(tv_sec: Int(due / 1_000_000_000), tv_nsec: Int(due % 1_000_000_000))
-        while clock_nanosleep(CLOCK_MONOTONIC, Int32(TIMER_ABSTIME), &time, nil) == EINTR {}
-    }
-
-    /// A refusal (a container's CPU set) leaves the thread where it is; both hops are then treated alike still.
-    private func place(onCPU cpu: Int) {
-        var set = cpu_set_t()
-        withUnsafeMutableBytes(of: &set) { $0[cpu / 8] = 1 << UInt8(cpu % 8) }
-        _ = sched_setaffinity(0, MemoryLayout<cpu_set_t>.size, &set)
     }
 }
 
