@@ -85,7 +85,8 @@ enum Subject: String, CaseIterable {
         switch self {
         case .futex: FutexSender(place.board)
         case .line: LineSender(place.board)
-        case .memcpy: MemcpySender()
+        case .memcpy:
+            try MemcpySender(place.path(of: self), buffers: RingSender.buffers(readers: place.board.shape.readers))
         case .ring, .spinning, .held, .idle:
             try RingSender(place.path(of: self), readers: place.board.shape.readers)
         case .pipe: try PipeSender((0..<place.board.shape.readers).map { place.pipe($0) })

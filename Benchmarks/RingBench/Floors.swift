@@ -93,20 +93,28 @@ final class LineReceiver: ReceivingEnd {
     }
 }
 
-/// Fills frames for nobody, in as many buffers as the ring's writer goes round in.
+/// Fills frames for nobody: in shared memory, in as many buffers as the ring's writer goes round in.
 final class MemcpySender: SendingEnd {
     private let buffers: UnsafeMutableRawPointer
+    private let count: Int
+    private let stride = (frameSize + 4095) & ~4095
     private(set) var next: Int64 = 0
 
-    init() {
-        let size = frameSize * RingSender.buffersInRound
-        buffers = .allocate(byteCount: size, alignment: 4096)
-        buffers.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+    init(_ path: String, buffers count: Int) throws(BenchFault) {
+        self.count = count
+        let file = linux_open(path, O_RDWR | O_CREAT, 0o600)
+        guard file >= 0 else { throw .system("open \(path)", errno: -file) }
+        defer { close(file) }
+        guard ftruncate(file, off_t(count * stride)) == 0,
+            let base = linux_map(
+                nil, count * stride, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, 0)
+        else { throw .system("mmap", errno: linux_errno()) }
+        buffers = base
     }
-    deinit { buffers.deallocate() }
+    deinit { munmap(buffers, count * stride) }
 
     func send(_ picture: inout Picture) -> Sent? {
-        picture.fill(buffers + frameSize * Int(next % Int64(RingSender.buffersInRound)))
+        picture.fill(buffers + stride * Int(next % Int64(count)))
         next += 1
         let ready = linux_monotonic_nanoseconds()
         return Sent(ready: ready, returned: ready)

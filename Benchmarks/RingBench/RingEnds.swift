@@ -5,14 +5,16 @@ import Rings
 
 final class RingSender: SendingEnd {
     private static let depth = 4
-    /// Buffers that are in use when no reader holds one: the window and the one that is being filled.
-    static let buffersInRound = depth + 1
+    /// Of the frames that readers may keep: each holds one at a time, or two where it keeps one, and is promised one more.
+    private static func leases(readers: Int) -> Int { 3 * readers }
+    /// The writer goes round in all of them: the window, the one that is being filled, and what readers may keep.
+    static func buffers(readers: Int) -> Int { depth + 1 + leases(readers: readers) }
     private var writer: FrameRingWriter
 
     init(_ path: String, readers: Int) throws(RingError) {
-        // Each reader holds one frame at a time, or two where it keeps one.
         let spec = RingSpec.frame(
-            bufferSize: UInt64(frameSize), depth: UInt32(Self.depth), writerHolds: 0, leasesRoom: UInt32(3 * readers),
+            bufferSize: UInt64(frameSize), depth: UInt32(Self.depth), writerHolds: 0,
+            leasesRoom: UInt32(Self.leases(readers: readers)),
             sideDataCapacity: 4096, format: pbr_format())
         writer = try FrameRingWriter(creating: path, spec: spec)
     }
@@ -51,24 +53,17 @@ final class RingReceiver: ReceivingEnd {
         self.spins = spins
     }
 
-    func catchUp() {
-        while true {
-            if case .none = reader.next() { return }
-        }
-    }
+    func catchUp() { reader.seek(to: .next) }
 
     func receive(until deadline: Int64) -> Received? {
-        var looks = 0
         while true {
             switch reader.next() {
             case .frame(let lease):
                 return Received(sequence: Int64(lease.grain.sequence), stamp: lease.grain.origin)
             case .lapped(let count): lost += Int64(count)
             default:
-                looks += 1
-                guard !spins || looks % 4096 == 0 else { continue }
                 if linux_monotonic_nanoseconds() >= deadline { return nil }
-                if !spins { reader.wait(until: deadline) }
+                reader.wait(until: deadline, spinning: spins ? 1_000_000_000 : 0)
             }
         }
     }
