@@ -11,6 +11,7 @@ extension RingMapping {
         for buffer in 0..<Int32(identity.buffer_count) {
             bufferWord(buffer).pointee.bitwiseAnd(
                 ~(PBR_BUFFER_WINDOW | PBR_BUFFER_HELD), ordering: .sequentiallyConsistent)
+            trip(.heldCleared)
         }
         let head = head
         var next = head
@@ -22,12 +23,14 @@ extension RingMapping {
         rebuildWindow(endingAt: next)
         // SYNC adopt: slots and words before the head, as in a publish.
         word64(PBR_AT_HEAD).pointee.store(next, ordering: .sequentiallyConsistent)
+        trip(.headRepaired)
         return next
     }
 
     /// Empties every slot that is not of the window, and marks the buffers of those that are.
     private func rebuildWindow(endingAt next: UInt64) {
         for age in 1...UInt64(identity.slot_count) {
+            trip(.slotRebuilt)
             let sequence = next &- age
             let word = slotWord(sequence)
             let slot = word.pointee.load(ordering: .sequentiallyConsistent)

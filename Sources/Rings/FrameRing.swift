@@ -35,6 +35,7 @@ public final class FramePool: Sendable {
                 .exchanged
             {
                 hint.store((start &+ i &+ 1) % count, ordering: .relaxed)
+                trip(.claimed)
                 return buffer
             }
         }
@@ -44,6 +45,7 @@ public final class FramePool: Sendable {
     /// The writer lets go of a buffer: an abandoned claim, or a reference picture that is no longer needed. Any thread.
     public func release(_ buffer: Int32) {
         mapping.bufferWord(buffer).pointee.bitwiseAnd(~PBR_BUFFER_HELD, ordering: .sequentiallyConsistent)
+        trip(.bufferLetGo)
     }
 
     /// Where the buffer begins; `bufferSize` bytes, on a page.
@@ -168,14 +170,18 @@ public struct FrameRingWriter: ~Copyable, Sendable {
         store(grain, sideData, buffer)
         retire()
         mapping.bufferWord(buffer).pointee.bitwiseOr(PBR_BUFFER_WINDOW, ordering: .sequentiallyConsistent)
+        trip(.windowSet)
         let slot = (next & PBR_SEQUENCE_MASK) << 16 | UInt64(buffer)
         // SYNC publish: partner of the two slot loads in FrameRingReader.lease.
         mapping.slotWord(next).pointee.store(slot, ordering: .sequentiallyConsistent)
+        trip(.slotStored)
         next &+= 1
         mapping.word64(PBR_AT_HEAD).pointee.store(next, ordering: .sequentiallyConsistent)
+        trip(.headStored)
         if mapping.state != UInt32(PBR_STATE_LIVE) {
             mapping.word32(PBR_AT_STATE).pointee.store(UInt32(PBR_STATE_LIVE), ordering: .sequentiallyConsistent)
         }
+        trip(.stateStored)
         mapping.wakeSleepers()
         return mapping.isCorrupt ? .corrupt : .done
     }
@@ -199,6 +205,7 @@ public struct FrameRingWriter: ~Copyable, Sendable {
             grain.side_data_size = 0
         }
         metadata.storeBytes(of: grain, as: pbr_grain.self)
+        trip(.metadataStored)
     }
 
     /// Takes the grain that falls out of the window: first its slot, then its buffer's "window" bit.
@@ -206,11 +213,13 @@ public struct FrameRingWriter: ~Copyable, Sendable {
         let depth = UInt64(mapping.identity.depth)
         let word = mapping.slotWord(next &- depth)
         let slot = word.pointee.exchange(PBR_SLOT_EMPTY, ordering: .sequentiallyConsistent)
+        trip(.slotEmptied)
         guard slot != PBR_SLOT_EMPTY else { return }
         let buffer = Int32(slot & 0xFFFF)
         // What another process scribbled into the slot must not lead out of the ring.
         guard UInt32(buffer) < mapping.identity.buffer_count else { return }
         mapping.bufferWord(buffer).pointee.bitwiseAnd(~PBR_BUFFER_WINDOW, ordering: .sequentiallyConsistent)
+        trip(.windowCleared)
     }
 
     /// PBR_STATE_NO_SIGNAL, _ABSENT, _SUPERSEDED, _ENDED, _REMOVED; wakes everybody.

@@ -76,6 +76,7 @@ struct LeaseRecord {
 extension ReaderSeat {
     func endLease(_ buffer: Int32) {
         mapping.unpin(buffer, for: id)
+        trip(.leaseEnded)
         mapping.leasesWord(id).pointee.wrappingSubtract(1, ordering: .relaxed)
     }
 }
@@ -147,6 +148,7 @@ public struct FrameRingReader: ~Copyable, Sendable {
 
     private mutating func lease(_ buffer: Int32) -> FrameRead {
         mapping.leasesWord(seat.id).pointee.wrappingAdd(1, ordering: .relaxed)
+        trip(.leaseCounted)
         let lease = FrameLease(seat, buffer)
         guard lease.isIntact else { return .corrupt }
         cursor.countTaken()
@@ -203,6 +205,7 @@ extension RingMapping {
         guard UInt32(buffer) < identity.buffer_count else { return .corrupt }
         prefetchMetadata(of: buffer)
         bufferWord(buffer).pointee.bitwiseOr(1 << UInt64(id), ordering: .sequentiallyConsistent)
+        trip(.bitSet)
         // SYNC publish: if the slot is still the same, the buffer was in the window when the bit was set, and the bit
         // keeps it from being claimed.
         guard word.pointee.load(ordering: .sequentiallyConsistent) == slot else {

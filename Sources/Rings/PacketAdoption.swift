@@ -35,6 +35,7 @@ extension RingMapping {
         // SYNC overwrite: as in `append`, before any word is written.
         word64(PBR_AT_OLDEST_VALID).pointee.store(oldest, ordering: .relaxed)
         atomicMemoryFence(ordering: .releasing)
+        trip(.oldestRepaired)
         return PacketContinuation(next: next, oldest: oldest, position: oldest == next ? 0 : end)
     }
 

@@ -76,6 +76,7 @@ public struct PacketRingWriter: ~Copyable, Sendable {
             // SYNC overwrite: relaxed store, release fence, then the words; partner of PacketRingReader.validate.
             mapping.word64(PBR_AT_OLDEST_VALID).pointee.store(oldest, ordering: .relaxed)
             atomicMemoryFence(ordering: .releasing)
+            trip(.oldestStored)
         }
         copyIn(payload, at: position)
         if let sideData { copyIn(sideData, at: position &+ mapping.sideDataOffset(bytes)) }
@@ -84,9 +85,11 @@ public struct PacketRingWriter: ~Copyable, Sendable {
         position &+= size
         next &+= 1
         mapping.word64(PBR_AT_HEAD).pointee.store(next, ordering: .sequentiallyConsistent)
+        trip(.headStored)
         if mapping.state != UInt32(PBR_STATE_LIVE) {
             mapping.word32(PBR_AT_STATE).pointee.store(UInt32(PBR_STATE_LIVE), ordering: .sequentiallyConsistent)
         }
+        trip(.stateStored)
         mapping.wakeSleepers()
         return mapping.isCorrupt ? .corrupt : .done
     }
@@ -124,6 +127,7 @@ public struct PacketRingWriter: ~Copyable, Sendable {
         let words = bytes.count / 8
         for i in 0..<words {
             target[i].store(source.loadUnaligned(fromByteOffset: 8 * i, as: UInt64.self), ordering: .relaxed)
+            if i == words / 2 { trip(.payloadHalfStored) }
         }
         let rest = bytes.count - 8 * words
         guard rest > 0 else { return }
@@ -146,6 +150,7 @@ public struct PacketRingWriter: ~Copyable, Sendable {
         withUnsafeBytes(of: grain) { bytes in
             for i in 0..<(bytes.count / 8) {
                 slot[i].store(bytes.loadUnaligned(fromByteOffset: 8 * i, as: UInt64.self), ordering: .relaxed)
+                if i == bytes.count / 16 { trip(.slotHalfStored) }
             }
         }
     }

@@ -49,6 +49,7 @@ struct ReaderCursor: Sendable {
         self.sequence = sequence
         // SYNC room: partner of the writers' `hasRoom`.
         seat.mapping.cursorWord(seat.id).pointee.store(sequence, ordering: .sequentiallyConsistent)
+        trip(.cursorStored)
     }
 
     /// Goes on behind a grain that was read.

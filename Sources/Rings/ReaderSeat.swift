@@ -34,9 +34,11 @@ public final class ReaderSeat: @unchecked Sendable {
         mapping.lostWord(id).pointee.store(0, ordering: .relaxed)
         mapping.takenWord(id).pointee.store(0, ordering: .relaxed)
         mapping.setReaderName(id, name)
+        trip(.entryStored)
         let owner = isLossless ? UInt32(PBR_READER_LOSSLESS) : UInt32(PBR_READER_LIVE)
         // SYNC promise: own entry first, then the sum over all. Of two that join at once, one at least sees both.
         mapping.ownerWord(id).pointee.store(owner, ordering: .sequentiallyConsistent)
+        trip(.ownerStored)
         let room = mapping.leasesRoomBesides(id)
         if mapping.identity.ring_type == UInt32(PBR_RING_FRAME), room <= UInt64(leases) {
             mapping.leave(id)
@@ -134,6 +136,7 @@ extension RingMapping {
             let bit = UInt64(1) << UInt64(id)
             guard localReaders.bitwiseOr(bit, ordering: .sequentiallyConsistent).oldValue & bit == 0 else { continue }
             if linux_lock_byte(descriptor, Int64(PBR_LOCK_READER) + Int64(id)) == 0 {
+                trip(.idLocked)
                 if ownerWord(id).pointee.load(ordering: .acquiring) != UInt32(PBR_READER_FREE) { clearReader(id) }
                 return id
             }
@@ -149,9 +152,11 @@ extension RingMapping {
         if identity.ring_type == UInt32(PBR_RING_FRAME) {
             for buffer in 0..<Int32(identity.buffer_count) {
                 bufferWord(buffer).pointee.bitwiseAnd(~bit, ordering: .sequentiallyConsistent)
+                trip(.entryCleared)
             }
         }
         ownerWord(id).pointee.store(UInt32(PBR_READER_FREE), ordering: .releasing)
+        trip(.entryFreed)
     }
 
     /// The way out of a place that this process holds: cleared, freed, then unlocked.
@@ -170,6 +175,7 @@ extension RingMapping {
             let bit = UInt64(1) << UInt64(id)
             guard localReaders.bitwiseOr(bit, ordering: .sequentiallyConsistent).oldValue & bit == 0 else { continue }
             if linux_lock_byte(descriptor, Int64(PBR_LOCK_READER) + Int64(id)) == 0 {
+                trip(.sweepLocked)
                 if ownerWord(id).pointee.load(ordering: .acquiring) != UInt32(PBR_READER_FREE) {
                     clearReader(id)
                     swept += 1

@@ -25,6 +25,7 @@ extension RingMapping {
     func wakeSleepers() {
         let word = word32(PBR_AT_WAKE)
         word.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)
+        trip(.wakeCounted)
         if word64(PBR_AT_SLEEPERS).pointee.load(ordering: .sequentiallyConsistent) != 0 {
             _ = linux_futex_wake(word, .max, 1)
         }
@@ -59,6 +60,7 @@ extension RingMapping {
         let bit = UInt64(1) << UInt64(id)
         let sleepers = word64(PBR_AT_SLEEPERS)
         sleepers.pointee.bitwiseOr(bit, ordering: .sequentiallyConsistent)
+        trip(.sleeperSet)
         let seen = word32(PBR_AT_WAKE).pointee.load(ordering: .sequentiallyConsistent)
         if !isReady() { _ = linux_futex_wait(word32(PBR_AT_WAKE), seen, deadline, 1) }
         sleepers.pointee.bitwiseAnd(~bit, ordering: .sequentiallyConsistent)

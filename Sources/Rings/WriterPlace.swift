@@ -37,6 +37,7 @@ extension RingMapping {
             hasLocalWriter.store(false, ordering: .sequentiallyConsistent)
             throw locked == -EAGAIN || locked == -EACCES ? .writerAlive : .system(.lock, errno: -locked)
         }
+        trip(.placeTaken)
         // Looked at behind the lock: a predecessor can store neither any more.
         let state = state
         guard state != UInt32(PBR_STATE_REMOVED), state != UInt32(PBR_STATE_SUPERSEDED) else {
@@ -60,6 +61,7 @@ extension RingMapping {
         _ = sweepDeadReaders()
         let isUnwritten = state == UInt32(PBR_STATE_WAITING)
         store(state: UInt32(isUnwritten ? PBR_STATE_WAITING : PBR_STATE_NO_SIGNAL))
+        trip(.adopted)
     }
 
     /// Whether the ring was deleted under its living writer; makes sure then that every reader learns it.

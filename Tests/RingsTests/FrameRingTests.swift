@@ -46,6 +46,35 @@ import Testing
         #expect(dropped == 0)
     }
 
+    /// Two seconds of publishing flat out beside a lease: as many grains as without it, none dropped, no reader lapped.
+    @Test func aLeaseOfTwoSecondsCostsNobodyAnything() throws {
+        var writer = try FrameRingWriter(creating: folder.ring(), spec: frameSpec(bufferSize: 65536))
+        var slow = try FrameRingReader(attaching: folder.ring())
+        var other = try FrameRingReader(attaching: folder.ring())
+        var counts: [Bool: Int] = [:]
+        var lease: FrameLease?
+        for turn in 0..<40 {
+            let isHeld = turn >= 20
+            if isHeld, lease == nil {
+                slow.seek(to: .newest)
+                lease = try slow.lease()
+            }
+            let end = linux_monotonic_nanoseconds() + 100_000_000
+            while linux_monotonic_nanoseconds() < end {
+                let sequence = writer.nextSequence
+                writer.publishPattern()
+                #expect(other.look() == "frame \(sequence)")
+                counts[isHeld, default: 0] += 1
+            }
+        }
+        print("frames in 2 s without a lease \(counts[false] ?? 0), beside one \(counts[true] ?? 0)")
+        let isWhole = lease?.isIntact ?? false
+        let dropped = writer.mapping.dropped
+        #expect(isWhole && dropped == 0 && other.seat.lost == 0)
+        #expect((counts[true] ?? 0) * 2 > counts[false] ?? 0, "the machine is shared; a writer that waits makes none")
+        lease = nil
+    }
+
     @Test func aReaderHoldsWhatItDeclaredAndNoMore() throws {
         var writer = try FrameRingWriter(creating: folder.ring(), spec: frameSpec())
         var reader = try FrameRingReader(joining: writer.mapping, leases: 2)

@@ -56,6 +56,98 @@ import Testing
         #expect(try first(.time(9999)) == 12)
     }
 
+    // MARK: Seeks
+
+    @Test func aFrameReaderSeeksInTheWindowAndLosesNothingByIt() throws {
+        var writer = try FrameRingWriter(creating: folder.ring(), spec: frameSpec(depth: 8))
+        var reader = try FrameRingReader(attaching: folder.ring(), start: .next)
+        for sequence in 0..<20 { writer.publishPattern(pts: Int64(sequence) * 100) }
+        reader.seek(toTime: 1550)
+        #expect(reader.look() == "frame 16")
+        reader.seek(toTime: 1300)
+        #expect(reader.look() == "frame 13", "back as well")
+        reader.seek(toTime: 0)
+        #expect(reader.look() == "frame 12", "the oldest that is left")
+        reader.seek(toTime: 99_999)
+        #expect(reader.look() == "none \(PBR_STATE_LIVE)")
+        writer.publishPattern(pts: 99_999)
+        #expect(reader.look() == "frame 20", "not yet there: the next one")
+        reader.seek(to: .newest)
+        #expect(reader.position == 20)
+        reader.seek(to: .sequence(15))
+        #expect(reader.look() == "frame 15")
+        #expect(reader.seat.lost == 0)
+        // A seek takes no place and no lease: all but the window are free.
+        let identity = reader.mapping.identity
+        let words = (0..<Int(identity.buffer_count)).map {
+            reader.mapping.base.load(fromByteOffset: Int(identity.words_offset) + $0 * Int(PBR_LINE), as: UInt64.self)
+        }
+        #expect(
+            words.filter { $0 == PBR_BUFFER_WINDOW }.count == 8 && words.filter { $0 == 0 }.count == words.count - 8)
+    }
+
+    @Test func aPacketReaderSeeksInCodingOrder() throws {
+        let none = UnsafeRawBufferPointer(start: nil, count: 0)
+        var writer = try PacketRingWriter(creating: folder.ring(), spec: packetSpec(depth: 8), extradata: none)
+        var reader = try PacketRingReader(attaching: folder.ring(), start: .next)
+        for (index, time) in [0, 200, 100, 400, 300, 500].enumerated() {
+            writer.appendPattern(key: index % 3 == 0, pts: Int64(time))
+        }
+        reader.seek(toTime: 300)
+        #expect(reader.look() == "packet 3", "the reference at 400 comes before and is needed")
+        reader.seek(toTime: 150)
+        #expect(reader.look() == "packet 1")
+        reader.seek(to: .newestKey)
+        #expect(reader.look() == "packet 3")
+        reader.seek(toTime: 9000)
+        #expect(reader.look() == "none \(PBR_STATE_LIVE)")
+        #expect(reader.seat.lost == 0)
+    }
+
+    @Test func aLosslessReaderOnlySeeksForwardAndMakesRoom() throws {
+        var writer = try FrameRingWriter(creating: folder.ring(), spec: frameSpec(depth: 3))
+        var reader = try FrameRingReader(joining: writer.mapping, isLossless: true, start: .oldest)
+        for sequence in 0..<3 { writer.publishPattern(pts: Int64(sequence)) }
+        expectRoom(false, writer)
+        reader.seek(toTime: 2)
+        let seat = reader.seat
+        #expect(seat.releasedAwaitedRoom())
+        expectRoom(true, writer)
+        reader.seek(toTime: 0)
+        #expect(reader.look() == "frame 2", "what it let go is the writer's")
+    }
+
+    @Test(arguments: [(UInt64(1) << 48) - 10, UInt64.max - 10, (UInt64(1) << 63) - 10])
+    func seeksAcrossTheWrapOfSequences(first: UInt64) throws {
+        let none = UnsafeRawBufferPointer(start: nil, count: 0)
+        var frames = try FrameRingWriter(creating: folder.ring("frames"), spec: frameSpec(depth: 8, first: first))
+        var packets = try PacketRingWriter(
+            creating: folder.ring("packets"), spec: packetSpec(depth: 8, first: first), extradata: none)
+        for offset in 0..<14 {
+            frames.publishPattern(pts: Int64(offset))
+            packets.appendPattern(pts: Int64(offset))
+        }
+        var reader = try FrameRingReader(joining: frames.mapping)
+        var packetReader = try PacketRingReader(joining: packets.mapping)
+        for time: UInt64 in 6..<14 {
+            reader.seek(toTime: Int64(time))
+            #expect(reader.look() == "frame \(first &+ time)")
+            packetReader.seek(toTime: Int64(time))
+            #expect(packetReader.look() == "packet \(first &+ time)")
+        }
+    }
+
+    @Test func aSpinningWaitEndsByGrainOrDeadline() throws {
+        var writer = try FrameRingWriter(creating: folder.ring(), spec: frameSpec())
+        var reader = try FrameRingReader(attaching: folder.ring())
+        let now = linux_monotonic_nanoseconds()
+        #expect(reader.wait(until: now + 2_000_000, spinning: 60_000_000_000) == .deadline)
+        #expect(linux_monotonic_nanoseconds() - now < 10_000_000_000)
+        writer.publishPattern()
+        #expect(reader.wait(until: -1, spinning: 1000) == .news)
+        #expect(reader.look() == "frame 0")
+    }
+
     @Test func withoutAKeyACodedReaderStartsAtTheNextGrain() throws {
         let none = UnsafeRawBufferPointer(start: nil, count: 0)
         var writer = try PacketRingWriter(creating: folder.ring(), spec: packetSpec(depth: 4), extradata: none)

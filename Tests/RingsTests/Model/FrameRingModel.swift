@@ -1,5 +1,6 @@
-// The frame ring's protocol as a model: one writer, a decoder's thread that claims and lets go, readers that lease and
-// may be killed and come again, and a sweeper that may be killed too. Mirrors FrameRing, FrameRingReader, ReaderSeat.
+// The frame ring's protocol as a model: one writer that may be killed at any step and has a successor that may be too, a
+// decoder's thread that claims and lets go, readers that lease and may be killed and come again, and a sweeper that may
+// be killed too. Mirrors FrameRing, FrameAdoption, FrameRingReader, ReaderSeat.
 
 /// The safeguards of the protocol; a model without one of them must fail.
 struct FrameSafeguards: OptionSet {
@@ -9,8 +10,19 @@ struct FrameSafeguards: OptionSet {
     static let slotBeforeWindow = FrameSafeguards(rawValue: 4)
     static let lockBeforeSweep = FrameSafeguards(rawValue: 8)
     static let windowBeforeUnhold = FrameSafeguards(rawValue: 16)
+    /// A successor waits for the writer's lock.
+    static let lockBeforeAdoption = FrameSafeguards(rawValue: 32)
+    /// The lock goes with the last who holds a buffer, and not with the writing end.
+    static let poolKeepsLock = FrameSafeguards(rawValue: 64)
+    /// A successor takes back what the dead one held.
+    static let clearsHeld = FrameSafeguards(rawValue: 128)
+    /// A successor sets "window" exactly for the buffers that slots point at.
+    static let rebuildsWindow = FrameSafeguards(rawValue: 256)
+    /// Nobody claims before the adoption is complete.
+    static let claimsAfterAdoption = FrameSafeguards(rawValue: 512)
     static let all: FrameSafeguards = [
         .secondSlotLoad, .claimByExchange, .slotBeforeWindow, .lockBeforeSweep, .windowBeforeUnhold,
+        .lockBeforeAdoption, .poolKeepsLock, .clearsHeld, .rebuildsWindow, .claimsAfterAdoption,
     ]
 }
 
@@ -24,6 +36,8 @@ struct FrameRingModel: InterleavingModel {
     var mortals = 0
     /// How often the decoder's thread claims a buffer, writes to it and lets go.
     var decoderClaims: UInt8 = 0
+    /// How often a writer may be killed, its successor included.
+    var writerDeaths: UInt8 = 0
 
     static let window: UInt8 = 1 << 6
     static let held: UInt8 = 1 << 7
@@ -31,7 +45,9 @@ struct FrameRingModel: InterleavingModel {
     static let unwritten: UInt8 = 0xFE
 
     enum WriterStep: UInt8 {
-        case look, claim, fill, finishFill, retireFirst, retireSecond, enterWindow, storeSlot, storeHead, unhold, done
+        case look, claim, fill, finishFill, retireFirst, retireSecond, enterWindow, storeSlot,
+            storeHead, unhold, done
+        case clearWords, findNext, rebuild, repairHead
     }
     enum DecoderStep: UInt8 { case look, claim, fill, release, done }
     enum ReaderStep: UInt8 {
@@ -45,11 +61,16 @@ struct FrameRingModel: InterleavingModel {
         var next: UInt8 = 0
         var buffer: UInt8 = 0
         var retired: UInt8 = emptySlot
+        /// How far an adoption has come.
+        var progress: UInt8 = 0
+        var isDone: Bool { step == .done }
+        var isAdopting: Bool { step.rawValue >= WriterStep.clearWords.rawValue }
     }
     struct Decoder: Hashable {
         var step = DecoderStep.look
         var buffer: UInt8 = 0
         var claims: UInt8 = 0
+        var isDone: Bool { step == .done }
     }
     struct Reader: Hashable {
         var step = ReaderStep.look
@@ -77,6 +98,9 @@ struct FrameRingModel: InterleavingModel {
         var slots = SIMD2<UInt8>(repeating: emptySlot)
         var head: UInt8 = 0
         var writer = Writer()
+        /// A writer whose successor did not wait for its death; only without a safeguard.
+        var zombie = Writer(step: .done)
+        var deaths: UInt8 = 0
         var decoder = Decoder()
         var first = Reader()
         var second = Reader()
@@ -91,18 +115,22 @@ struct FrameRingModel: InterleavingModel {
         // Padding never holds anything: all fields are bytes.
         func hash(into hasher: inout Hasher) { withUnsafeBytes(of: self) { hasher.combine(bytes: $0) } }
     }
-    enum Fault: UInt8 { case none, writtenWhileLeased, torn }
+    enum Fault: UInt8 { case none, writtenWhileLeased, torn, publishedTwice }
 
     var initial: State {
         var state = State()
-        if readers < 2 { (state.second.step, state.second.lock, state.second.isLive) = (.done, 0, false) }
+        if readers < 2 {
+            (state.second.step, state.second.lock, state.second.isLive) = (.done, 0, false)
+        }
         if decoderClaims == 0 { state.decoder.step = .done }
         return state
     }
 
     func steps(from state: State, _ visit: (State) -> Void) {
         guard state.fault == .none else { return }
-        writerSteps(state, visit)
+        writerSteps(state, \.writer, visit)
+        if !state.zombie.isDone { writerSteps(state, \.zombie, visit) }
+        if state.deaths < writerDeaths, !state.writer.isDone { visit(withSuccessor(state)) }
         decoderSteps(state, visit)
         for id in 0..<readers { readerSteps(state, id, visit) }
         if mortals > 0 || !safeguards.contains(.lockBeforeSweep) { sweeperSteps(state, visit) }
@@ -115,8 +143,12 @@ struct FrameRingModel: InterleavingModel {
             let reader = state[reader: $0]
             return reader.step == .done || (reader.step == .dead && !reader.isLive)
         }
-        guard state.writer.step == .done, state.decoder.step == .done, readersAreGone else { return "a party is stuck" }
-        let windowed = (0..<Int(depth)).filter { state.slots[$0] != Self.emptySlot }.map { Int(state.slots[$0] & 3) }
+        guard state.writer.step == .done, state.decoder.step == .done, readersAreGone else {
+            return "a party is stuck"
+        }
+        let windowed = (0..<Int(depth)).filter { state.slots[$0] != Self.emptySlot }.map {
+            Int(state.slots[$0] & 3)
+        }
         for buffer in 0..<buffers {
             let expected = windowed.contains(buffer) ? Self.window : 0
             if state.words[buffer] != expected { return "a lease is leaked or a buffer lost" }
@@ -124,12 +156,13 @@ struct FrameRingModel: InterleavingModel {
         return windowed.count == Int(min(depth, grains)) ? nil : "the window is not full"
     }
 
-    private func slotIndex(_ sequence: UInt8) -> Int { Int(sequence % depth) }
+    func slotIndex(_ sequence: UInt8) -> Int { Int(sequence % depth) }
 
     /// Somebody writes into a buffer: no living reader may have a lease on it.
     private func write(_ content: UInt8, _ buffer: UInt8, _ state: inout State) {
         state.contents[Int(buffer)] = content
-        for id in 0..<readers where state[reader: id].holdsLease && state[reader: id].buffer == Int(buffer) {
+        for id in 0..<readers
+        where state[reader: id].holdsLease && state[reader: id].buffer == Int(buffer) {
             state.fault = .writtenWhileLeased
         }
     }
@@ -143,75 +176,80 @@ struct FrameRingModel: InterleavingModel {
 
     // MARK: Writer
 
-    private func writerSteps(_ state: State, _ visit: (State) -> Void) {
-        if state.writer.step == .look {
+    private func writerSteps(
+        _ state: State, _ who: WritableKeyPath<State, Writer>, _ visit: (State) -> Void
+    ) {
+        if state[keyPath: who].step == .look {
             // A relaxed load finds a buffer free; which one is the hint's business.
             for buffer in 0..<buffers where state.words[buffer] == 0 {
                 var next = state
-                (next.writer.step, next.writer.buffer) = (.claim, UInt8(buffer))
+                (next[keyPath: who].step, next[keyPath: who].buffer) = (.claim, UInt8(buffer))
                 visit(next)
             }
             return
         }
-        guard state.writer.step != .done else { return }
+        guard !state[keyPath: who].isDone else { return }
         var next = state
-        advanceWriter(&next)
+        var writer = state[keyPath: who]
+        if !adopt(&next, &writer) { advance(&next, &writer) }
+        next[keyPath: who] = writer
         visit(next)
     }
 
-    private func advanceWriter(_ state: inout State) {
-        let buffer = state.writer.buffer
-        let sequence = state.writer.next
-        switch state.writer.step {
-        case .look, .done: break
-        case .claim: state.writer.step = claim(buffer, &state) ? .fill : .look
+    private func advance(_ state: inout State, _ writer: inout Writer) {
+        let buffer = writer.buffer
+        let sequence = writer.next
+        switch writer.step {
+        case .look, .done, .clearWords, .findNext, .rebuild, .repairHead: break
+        case .claim: writer.step = claim(buffer, &state) ? .fill : .look
         case .fill:
             write(Self.unwritten, buffer, &state)
-            state.writer.step = .finishFill
+            writer.step = .finishFill
         case .finishFill:
             write(sequence, buffer, &state)
-            state.writer.step = .retireFirst
+            writer.step = .retireFirst
         case .retireFirst:
-            state.writer.retired = state.slots[slotIndex(sequence)]
+            writer.retired = state.slots[slotIndex(sequence)]
             if safeguards.contains(.slotBeforeWindow) {
                 state.slots[slotIndex(sequence)] = Self.emptySlot
             } else {
-                clearRetiredWindow(&state)
+                clearRetiredWindow(&state, writer)
             }
-            state.writer.step = .retireSecond
+            writer.step = .retireSecond
         case .retireSecond:
             if safeguards.contains(.slotBeforeWindow) {
-                clearRetiredWindow(&state)
+                clearRetiredWindow(&state, writer)
             } else {
                 state.slots[slotIndex(sequence)] = Self.emptySlot
             }
-            state.writer.step = .enterWindow
+            writer.step = .enterWindow
         case .enterWindow:
             if safeguards.contains(.windowBeforeUnhold) {
                 state.words[Int(buffer)] |= Self.window
             } else {
                 state.words[Int(buffer)] &= ~Self.held
             }
-            state.writer.step = .storeSlot
+            writer.step = .storeSlot
         case .storeSlot:
             state.slots[slotIndex(sequence)] = sequence << 2 | buffer
-            state.writer.step = .storeHead
+            writer.step = .storeHead
         case .storeHead:
+            if state.head > sequence { state.fault = .publishedTwice }
             state.head = sequence + 1
-            state.writer.step = .unhold
+            writer.step = .unhold
         case .unhold:
             if safeguards.contains(.windowBeforeUnhold) {
                 state.words[Int(buffer)] &= ~Self.held
             } else {
                 state.words[Int(buffer)] |= Self.window
             }
-            state.writer = Writer(step: sequence + 1 == grains ? .done : .look, next: sequence + 1)
+            writer = Writer(step: sequence + 1 == grains ? .done : .look, next: sequence + 1)
         }
     }
 
-    private func clearRetiredWindow(_ state: inout State) {
-        guard state.writer.retired != Self.emptySlot else { return }
-        state.words[Int(state.writer.retired & 3)] &= ~Self.window
+    private func clearRetiredWindow(_ state: inout State, _ writer: Writer) {
+        guard writer.retired != Self.emptySlot else { return }
+        state.words[Int(writer.retired & 3)] &= ~Self.window
     }
 
     // MARK: A decoder's thread
@@ -221,6 +259,7 @@ struct FrameRingModel: InterleavingModel {
         switch state.decoder.step {
         case .done: return
         case .look:
+            if state.writer.isAdopting, safeguards.contains(.claimsAfterAdoption) { return }
             for buffer in 0..<buffers where state.words[buffer] == 0 {
                 (next.decoder.step, next.decoder.buffer) = (.claim, UInt8(buffer))
                 visit(next)
@@ -277,7 +316,8 @@ struct FrameRingModel: InterleavingModel {
         case .setBit:
             state.words[reader.buffer] |= bit
             reader.step = safeguards.contains(.secondSlotLoad) ? .confirm : .use
-        case .confirm: reader.step = state.slots[slotIndex(reader.cursor)] == reader.slot ? .use : .takeBack
+        case .confirm:
+            reader.step = state.slots[slotIndex(reader.cursor)] == reader.slot ? .use : .takeBack
         case .takeBack:
             state.words[reader.buffer] &= ~bit
             reader.step = .lap
@@ -300,7 +340,9 @@ struct FrameRingModel: InterleavingModel {
         case .joinClear:
             state.words[Int(reader.progress)] &= ~bit
             reader.progress += 1
-            if Int(reader.progress) == buffers { (reader.isLive, reader.progress, reader.step) = (false, 0, .joinLive) }
+            if Int(reader.progress) == buffers {
+                (reader.isLive, reader.progress, reader.step) = (false, 0, .joinLive)
+            }
         case .joinLive:
             (reader.isLive, reader.cursor, reader.slot) = (true, state.head, Self.emptySlot)
             reader.step = .look
@@ -311,50 +353,5 @@ struct FrameRingModel: InterleavingModel {
     private func lap(_ reader: inout Reader, _ head: UInt8) {
         reader.cursor = max(head - min(head, depth / 2), reader.cursor + 1)
         (reader.slot, reader.step) = (Self.emptySlot, .look)
-    }
-
-    // MARK: Sweeper
-
-    private func sweeperSteps(_ state: State, _ visit: (State) -> Void) {
-        let sweeper = state.sweeper
-        let target = Int(sweeper.target)
-        var next = state
-        switch sweeper.step {
-        case .look:
-            for id in 0..<readers where state[reader: id].isLive {
-                next.sweeper.step = .lock
-                next.sweeper.target = UInt8(id)
-                visit(next)
-            }
-            return
-        case .lock:
-            if state[reader: target].lock == 0 {
-                next[reader: target].lock = 2
-                next.sweeper.step = .check
-            } else if safeguards.contains(.lockBeforeSweep) {
-                next.sweeper = Sweeper(deaths: sweeper.deaths)
-            } else {
-                next.sweeper.step = .check
-            }
-        case .check: next.sweeper.step = state[reader: target].isLive ? .clear : .unlock
-        case .clear:
-            next.words[Int(sweeper.progress)] &= ~(UInt8(1) << sweeper.target)
-            next.sweeper.progress += 1
-            if Int(next.sweeper.progress) == buffers { next.sweeper.step = .free }
-        case .free:
-            next[reader: target].isLive = false
-            next.sweeper.step = .unlock
-        case .unlock:
-            if state[reader: target].lock == 2 { next[reader: target].lock = 0 }
-            next.sweeper = Sweeper(deaths: sweeper.deaths)
-        }
-        visit(next)
-        if sweeper.deaths == 0 {
-            // The sweeper dies here and another one starts: its lock goes with it, what it did stays.
-            var dead = state
-            if dead[reader: target].lock == 2 { dead[reader: target].lock = 0 }
-            dead.sweeper = Sweeper(deaths: 1)
-            visit(dead)
-        }
     }
 }

@@ -13,7 +13,16 @@ struct PacketSafeguards: OptionSet {
     /// The head is stored with release: no grain is announced before its words.
     static let releasedHead = PacketSafeguards(rawValue: 8)
     static let validation = PacketSafeguards(rawValue: 16)
-    static let all: PacketSafeguards = [.saysSoFirst, .writerFence, .readerFence, .releasedHead, .validation]
+    /// A successor never sets `oldestValid` back: what the dead writer said it would overwrite may be overwritten.
+    static let keepsOldest = PacketSafeguards(rawValue: 32)
+    /// A successor goes on at the head, whatever a half-written slot says.
+    static let headDecides = PacketSafeguards(rawValue: 64)
+    /// What the dead writer stored is visible before anything of its successor: the lock and the fence see to it.
+    static let lockOrders = PacketSafeguards(rawValue: 128)
+    static let all: PacketSafeguards = [
+        .saysSoFirst, .writerFence, .readerFence, .releasedHead, .validation, .keepsOldest,
+        .headDecides, .lockOrders,
+    ]
 }
 
 struct PacketRingModel: InterleavingModel {
@@ -21,20 +30,11 @@ struct PacketRingModel: InterleavingModel {
     let grains: UInt8
     /// Grains that the byte ring holds.
     let capacity: UInt8
-    private let stores: [Store]
+    private let stores: [PacketProgram.Store]
 
-    enum Place: Hashable {
-        case oldestValid, head
-        case word(grain: UInt8, index: UInt8)
-    }
-    struct Store {
-        let place: Place
-        let value: UInt8
-        /// Which earlier stores must be visible before this one, as bits.
-        let follows: UInt32
-    }
+    typealias Place = PacketProgram.Place
     struct State: Hashable {
-        var visible: UInt32 = 0
+        var visible: UInt64 = 0
         var cursor: UInt8 = 0
         var hasSeenGrain = false
         /// What was loaded so far; 0xFF not yet.
@@ -43,49 +43,40 @@ struct PacketRingModel: InterleavingModel {
         var isTorn = false
     }
 
-    init(safeguards: PacketSafeguards = .all, grains: UInt8 = 4, capacity: UInt8 = 2) {
+    /// - Parameter writerDiesAt: after so many stores it is killed, and a successor adopts the ring.
+    init(
+        safeguards: PacketSafeguards = .all, grains: UInt8 = 4, capacity: UInt8 = 2,
+        writerDiesAt death: Int? = nil
+    ) {
         self.safeguards = safeguards
         self.grains = grains
         self.capacity = capacity
-        stores = Self.program(safeguards, grains, capacity)
+        var program = PacketProgram(safeguards, capacity)
+        program.append(0..<grains)
+        if let death {
+            program.die(after: death)
+            program.append(program.adopt()..<grains)
+        }
+        stores = program.stores
     }
 
-    /// What the writer stores, in the order of its program, with what C++'s memory model keeps of that order.
-    private static func program(_ safeguards: PacketSafeguards, _ grains: UInt8, _ capacity: UInt8) -> [Store] {
-        var stores: [Store] = []
-        var fenced: UInt32 = 0
-        func all() -> UInt32 { (1 << UInt32(stores.count)) - 1 }
-        func add(_ place: Place, _ value: UInt8, isRelease: Bool = false) {
-            // Stores to one place keep their order; a release follows all; a fence holds back what comes behind it.
-            let coherent = stores.indices.filter { stores[$0].place == place }.reduce(UInt32(0)) {
-                $0 | 1 << UInt32($1)
-            }
-            stores.append(Store(place: place, value: value, follows: isRelease ? all() : fenced | coherent))
-        }
-        for grain in 0..<grains {
-            let oldest = grain < capacity ? nil : grain - capacity + 1
-            if let oldest, safeguards.contains(.saysSoFirst) { add(.oldestValid, oldest) }
-            if oldest != nil, safeguards.contains(.writerFence) { fenced = all() }
-            for index in 0..<UInt8(2) { add(.word(grain: grain % capacity, index: index), grain) }
-            if let oldest, !safeguards.contains(.saysSoFirst) { add(.oldestValid, oldest, isRelease: true) }
-            add(.head, grain + 1, isRelease: safeguards.contains(.releasedHead))
-        }
-        return stores
-    }
+    var storeCount: Int { stores.count }
 
     var initial: State { State() }
 
     private func load(_ place: Place, _ state: State) -> UInt8 {
-        let last = stores.indices.last { stores[$0].place == place && state.visible >> UInt32($0) & 1 == 1 }
+        let last = stores.indices.last {
+            stores[$0].place == place && state.visible >> UInt64($0) & 1 == 1
+        }
         return last.map { stores[$0].value } ?? 0
     }
 
     func steps(from state: State, _ visit: (State) -> Void) {
         guard !state.isTorn else { return }
-        for (index, store) in stores.enumerated() where state.visible >> UInt32(index) & 1 == 0 {
+        for (index, store) in stores.enumerated() where state.visible >> UInt64(index) & 1 == 0 {
             guard store.follows & ~state.visible == 0 else { continue }
             var next = state
-            next.visible |= 1 << UInt32(index)
+            next.visible |= 1 << UInt64(index)
             visit(next)
         }
         readerSteps(state, visit)

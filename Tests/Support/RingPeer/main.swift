@@ -235,6 +235,15 @@ func run(_ arguments: [String]) throws(RingError) -> Int32 {
     case "floodPackets": return try floodPackets(arguments[2])
     case "bus": return try meetBusError(arguments[2], arguments.last ?? "")
     case "wait": return try waitOnce(arguments[2], milliseconds: Int64(arguments.last ?? "") ?? 1000)
+    #if DEBUG
+        case "kill":
+            guard arguments.count == 6, let role = Role(rawValue: arguments[3]), let lives = Int(arguments[4]),
+                let seed = UInt64(arguments[5])
+            else { return 64 }
+            var killer = Killer(arguments[2], seed: seed)
+            let isReader = role == .frameReader || role == .packetReader
+            return killer.run(isReader ? [role, role, role, role, .sweeper] : [role], lives: lives)
+    #endif
     default: return 64
     }
 }
