@@ -49,6 +49,26 @@ extension RingMapping {
         return (seen - 1) * 1e9 / Double(last &- first)
     }
 
+    /// The largest difference, over up to `count` of the newest grains, between how far apart two grains came and how far
+    /// apart their times are; nanoseconds, nil with fewer than two grains that say when they came.
+    public func measuredJitter(over count: UInt64 = 64) -> Int64? {
+        let end = head
+        var before: (origin: Int64, pts: Int64)?
+        var largest: Int64?
+        var sequence = end &- min(count, UInt64(identity.depth))
+        while sequence != end {
+            if let grain = glimpse(sequence), grain.pts != .min, grain.origin != .min {
+                if let before {
+                    let difference = (grain.origin &- before.origin) &- (grain.pts &- before.pts)
+                    largest = max(largest ?? 0, Int64(clamping: difference.magnitude))
+                }
+                before = (grain.origin, grain.pts)
+            }
+            sequence &+= 1
+        }
+        return largest
+    }
+
     /// When the newest grain came into being or arrived, monotonic nanoseconds; nil where it does not say.
     public var newestOrigin: Int64? {
         guard let grain = glimpse(head &- 1), grain.origin != .min else { return nil }

@@ -1,5 +1,5 @@
-// The least of an HTTP/1.1 client: one GET to a numeric address, no TLS, a bounded answer. For `patchbay status`. Blocks,
-// five seconds at most for each read.
+// The least of an HTTP/1.1 client: one request to a numeric address, no TLS, a bounded answer. For commands that ask an
+// engine. Blocks, five seconds at most for each read.
 import API
 import CLinux
 
@@ -17,6 +17,20 @@ struct HTTPClient {
     private let address: ListenAddress
     private let authority: String
     private let token: String?
+
+    /// What a command that asks an engine takes.
+    static let options = [
+        Option("at", "URL", "The engine; http://127.0.0.1:7435 by default."),
+        Option("token-file", "FILE", "The bearer token, for an engine that asks for one."),
+    ]
+
+    /// The engine that a command line names.
+    init(_ arguments: Arguments) throws(UsageError) {
+        try self.init(arguments.text("at") ?? "http://127.0.0.1:7435", tokenFile: arguments.text("token-file"))
+    }
+
+    /// Where the engine listens.
+    var port: UInt16 { address.port }
 
     /// - Parameter url: `http://ADDR:PORT`; names but `localhost` are not looked up.
     init(_ url: String, tokenFile: String?) throws(UsageError) {
@@ -42,6 +56,24 @@ struct HTTPClient {
 
     /// The body of a 200.
     func get(_ path: String) throws(Failure) -> [UInt8] {
+        let (status, body) = try send("GET", path)
+        guard status == 200 else {
+            throw Failure("the engine answers \(status): \(String(decoding: body, as: UTF8.self))")
+        }
+        return body
+    }
+
+    /// Whether anybody listens there.
+    var isAnswered: Bool {
+        let descriptor = linux_connect(
+            address.octets, Int32(address.octets.count), address.port, Int64(Self.timeoutSeconds))
+        guard descriptor >= 0 else { return false }
+        close(descriptor)
+        return true
+    }
+
+    /// One request; the answer's status and body. A 401 is a failure.
+    func send(_ method: String, _ path: String, json: [UInt8]? = nil) throws(Failure) -> (status: Int, body: [UInt8]) {
         let descriptor = linux_connect(
             address.octets, Int32(address.octets.count), address.port, Int64(Self.timeoutSeconds))
         guard descriptor >= 0 else {
@@ -50,10 +82,11 @@ struct HTTPClient {
                     + "or name it with --at URL")
         }
         defer { close(descriptor) }
-        var head = "GET \(path) HTTP/1.1\r\nHost: \(authority)\r\nConnection: close\r\n"
+        var head = "\(method) \(path) HTTP/1.1\r\nHost: \(authority)\r\nConnection: close\r\n"
         if let token { head += "Authorization: Bearer \(token)\r\n" }
-        try send(Array((head + "\r\n").utf8), descriptor)
-        return try Self.body(of: try receive(descriptor))
+        if let json { head += "Content-Type: application/json\r\nContent-Length: \(json.count)\r\n" }
+        try send(Array((head + "\r\n").utf8) + (json ?? []), descriptor)
+        return try Self.split(try receive(descriptor))
     }
 
     private func send(_ bytes: [UInt8], _ descriptor: Int32) throws(Failure) {
@@ -82,22 +115,17 @@ struct HTTPClient {
     }
 
     /// Checks the status line and cuts off the head. The engine answers these requests with a length, never in chunks.
-    static func body(of answer: [UInt8]) throws(Failure) -> [UInt8] {
+    static func split(_ answer: [UInt8]) throws(Failure) -> (status: Int, body: [UInt8]) {
         guard let end = answer.firstRange(of: Array("\r\n\r\n".utf8)) else {
             throw Failure("the answer is not HTTP: is that a Patchbay engine?")
         }
         let status = String(decoding: answer.prefix { $0 != UInt8(ascii: "\r") }, as: UTF8.self)
         let body = Array(answer[end.upperBound...])
         let words = status.split(separator: " ", maxSplits: 2)
-        guard words.count >= 2, words[0].hasPrefix("HTTP/1.") else {
+        guard words.count >= 2, words[0].hasPrefix("HTTP/1."), let number = Int(words[1]) else {
             throw Failure("the answer is not HTTP: \(status)")
         }
-        if words[1] == "401" { throw Failure("the engine asks for a token: name its file with --token-file") }
-        guard words[1] == "200" else {
-            throw Failure(
-                "the engine answers \(words.dropFirst().joined(separator: " ")): \(String(decoding: body, as: UTF8.self))"
-            )
-        }
-        return body
+        if number == 401 { throw Failure("the engine asks for a token: name its file with --token-file") }
+        return (number, body)
     }
 }

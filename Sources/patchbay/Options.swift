@@ -151,6 +151,18 @@ func padded(_ text: String, _ width: Int) -> String {
     text + String(repeating: " ", count: max(0, width - text.count))
 }
 
+/// A table: columns as wide as their widest cell.
+func aligned(_ rows: [[String]]) -> String {
+    let columns = rows.map(\.count).max() ?? 0
+    let widths = (0..<columns).map { column in rows.map { $0.count > column ? $0[column].count : 0 }.max() ?? 0 }
+    return rows.map { row in
+        let cells = row.enumerated().map { column, cell in
+            column == row.count - 1 ? cell : padded(cell, widths[column])
+        }
+        return cells.joined(separator: "  ") + "\n"
+    }.joined()
+}
+
 /// How the program ends (sysexits.h for the latter two).
 enum ExitCode: Int32, Sendable {
     case success = 0

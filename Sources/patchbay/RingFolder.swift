@@ -2,6 +2,8 @@
 // by side. Held by a lock. Slots in it outlive the engine as long as their writers do; what nobody holds any more is
 // removed, here and in folders of engines that are dead. Blocking: for start and end.
 import CLinux
+import CRingLayout
+import Engine
 import Files
 import Rings
 
@@ -49,6 +51,17 @@ struct RingFolder: ~Copyable {
         rmdir(path)
     }
 
+    /// Makes the folder of a port where no engine has made its link: a writer without an engine does it.
+    static func makeShared(_ path: String) throws(FolderError) {
+        var status = stat()
+        if stat(path, &status) == 0 { return }
+        // A link whose engine is gone.
+        unlink(path)
+        try makeFolders(parent, "mount a tmpfs on /dev/shm")
+        chmod(parent, 0o1777)
+        try make(path, nil)
+    }
+
     /// Whether there is anything in it but the lock.
     static func holdsRings(_ path: String) -> Bool { namesInFolder(path).contains { $0 != lockName } }
 
@@ -85,14 +98,36 @@ struct RingFolder: ~Copyable {
     private static func removeDead(_ folder: String) {
         for name in namesInFolder(folder) where name != lockName {
             let path = folder + "/" + name
-            do throws(RingError) {
-                let ring = try RingMapping.open(path: path, populates: false)
-                let isOwn = name.contains(".") || ring.nameCount > 1
-                guard isOwn || !ring.isWriterAlive else { continue }
-                ring.tombstone()
-                ring.takeAway(name: path)
-            } catch { unlink(path) }
+            guard let ring = ring(path) else {
+                unlink(path)
+                continue
+            }
+            guard name.contains(".") || ring.nameCount > 1 || !ring.isWriterAlive else { continue }
+            ring.tombstone()
+            ring.takeAway(name: path)
         }
+    }
+
+    /// Removes rings that have no writer, were written before, and have no living reader; in all folders of the parent
+    /// likewise what dead engines left. Safe beside a running engine.
+    /// - Returns: their names and sizes in bytes.
+    static func reclaim(_ folder: String) -> [(name: String, bytes: UInt64)] {
+        removeStaleInstances(in: parent)
+        return namesInFolder(folder).sorted().compactMap { name in
+            let path = folder + "/" + name
+            guard !name.hasPrefix("."), name != lockName, let ring = Self.ring(path), !ring.isWriterAlive,
+                ring.state != UInt32(PBR_STATE_WAITING)
+            else { return nil }
+            _ = ring.sweepDeadReaders()
+            guard ring.readerCount == 0 else { return nil }
+            ring.tombstone()
+            ring.takeAway(name: path)
+            return (name, ring.identity.file_size)
+        }
+    }
+
+    private static func ring(_ path: String) -> RingMapping? {
+        do throws(RingError) { return try RingMapping.open(path: path, populates: false) } catch { return nil }
     }
 
     /// Removes what engines left that were killed and never started again. Folders of other users refuse, and stay.

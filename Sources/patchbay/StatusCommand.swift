@@ -6,14 +6,11 @@ import Graph
 enum StatusCommand {
     static let command = Command(
         "status", [], "Shows the nodes of a running engine.",
-        [
-            Option("at", "URL", "The engine; http://127.0.0.1:7435 by default."),
-            Option("token-file", "FILE", "The bearer token, for an engine that asks for one."),
-            Option("json", "Prints what the engine says, as it is."),
+        HTTPClient.options + [
+            Option("json", "Prints what the engine says, as it is.")
         ]
     ) { (arguments) async throws(UsageError) in
-        let client = try HTTPClient(
-            arguments.text("at") ?? "http://127.0.0.1:7435", tokenFile: arguments.text("token-file"))
+        let client = try HTTPClient(arguments)
         do throws(HTTPClient.Failure) {
             let body = try client.get("/v1/nodes")
             if arguments.has("json") {
@@ -56,16 +53,5 @@ enum StatusCommand {
                 "\(outlet["name"]?.string ?? ""): \(outlet["format"]?.string ?? outlet["state"]?.string ?? "")",
             ]
         }
-    }
-
-    private static func aligned(_ rows: [[String]]) -> String {
-        let columns = rows.map(\.count).max() ?? 0
-        let widths = (0..<columns).map { column in rows.map { $0.count > column ? $0[column].count : 0 }.max() ?? 0 }
-        return rows.map { row in
-            let cells = row.enumerated().map { column, cell in
-                column == row.count - 1 ? cell : padded(cell, widths[column])
-            }
-            return cells.joined(separator: "  ") + "\n"
-        }.joined()
     }
 }

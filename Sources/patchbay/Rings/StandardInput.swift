@@ -1,0 +1,124 @@
+// Bytes from standard input: whole grains, and the lines of Y4M. One thread.
+import CLinux
+import Graph
+import Media
+
+/// Standard input with a few bytes of look-ahead.
+struct StandardInput {
+    private var ahead: [UInt8] = []
+    private static let longestLine = 1024
+
+    /// Fills `bytes`; false when the input ends before that.
+    mutating func fill(_ bytes: inout [UInt8]) -> Bool {
+        var at = min(ahead.count, bytes.count)
+        bytes.replaceSubrange(..<at, with: ahead[..<at])
+        ahead.removeFirst(at)
+        while at < bytes.count {
+            let count = bytes.withUnsafeMutableBytes { read(0, $0.baseAddress! + at, $0.count - at) }
+            if count < 0, linux_errno() == EINTR { continue }
+            guard count > 0 else { return false }
+            at += count
+        }
+        return true
+    }
+
+    /// The stream header of Y4M where the input begins with one.
+    mutating func y4mHeader() -> String? {
+        var magic = [UInt8](repeating: 0, count: 9)
+        let isWhole = fill(&magic)
+        guard isWhole, magic == Array("YUV4MPEG2".utf8) else {
+            ahead = isWhole ? magic + ahead : ahead
+            return nil
+        }
+        return line()
+    }
+
+    /// Passes over one line; false at the end of the input.
+    mutating func skipLine() -> Bool { line() != nil }
+
+    private mutating func line() -> String? {
+        var text: [UInt8] = []
+        var byte: [UInt8] = [0]
+        while text.count < Self.longestLine {
+            guard fill(&byte) else { return nil }
+            if byte[0] == UInt8(ascii: "\n") { return String(decoding: text, as: UTF8.self) }
+            text.append(byte[0])
+        }
+        return nil
+    }
+}
+
+/// The parameters of a Y4M stream.
+enum Y4M {
+    /// A slot for it, nil where it has what no slot can have.
+    static func slot(_ name: String, _ header: String) -> JSONObject? {
+        var (width, height, rate) = ("", "", "")
+        var (fields, format) = ("progressive", "yuv420p")
+        for part in header.split(separator: " ") {
+            let value = String(part.dropFirst())
+            switch part.first {
+            case "W": width = value
+            case "H": height = value
+            case "F": rate = value.replacing(":", with: "/")
+            case "I": fields = value == "t" ? "top" : value == "b" ? "bottom" : "progressive"
+            case "C":
+                guard let known = pixelFormat(value) else { return nil }
+                format = known
+            default: break
+            }
+        }
+        return JSONObject([
+            ("id", .string(name)),
+            (
+                "video",
+                [
+                    "size": .string("\(width)x\(height)"), "rate": .string(rate), "pixelFormat": .string(format),
+                    "fieldOrder": .string(fields),
+                ]
+            ),
+        ])
+    }
+
+    private static func pixelFormat(_ space: String) -> String? {
+        if space.hasPrefix("420"), !space.hasPrefix("420p") { return "yuv420p" }
+        return PixelFormat.all.first { $0.y4mName == space }?.name
+    }
+}
+
+/// A named pipe that takes what fits: a reader that is slow, or not there, holds nobody up.
+final class FIFO {
+    private let path: String
+    private var descriptor: Int32 = -1
+    private var rest: [UInt8] = []
+
+    init(_ path: String) {
+        self.path = path
+        mkfifo(path, 0o660)
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
+
+    /// Writes a grain whole, or leaves it out where the reader still has the one before to take.
+    func put(_ bytes: [UInt8]) {
+        if descriptor < 0 {
+            descriptor = linux_open(path, O_WRONLY | O_NONBLOCK, 0)
+            rest = []
+        }
+        guard descriptor >= 0 else { return }
+        if rest.isEmpty { rest = bytes }
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, linux_errno() == EINTR { continue }
+            guard count > 0 else {
+                if linux_errno() != EAGAIN { leave() }
+                return
+            }
+            rest.removeFirst(count)
+        }
+    }
+
+    private func leave() {
+        close(descriptor)
+        (descriptor, rest) = (-1, [])
+    }
+}
