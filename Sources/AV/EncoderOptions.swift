@@ -27,3 +27,6 @@ package func writesCaptions(videoEncoder encoder: String) -> Bool {
         av_opt_find($0, "a53cc", nil, 0, AV_OPT_SEARCH_FAKE_OBJ) != nil
     }
 }
+
+/// Whether this build of libavcodec has an encoder of that name.
+package func hasEncoder(_ name: String) -> Bool { avcodec_find_encoder_by_name(name) != nil }

@@ -20,8 +20,10 @@ package enum RingDepth {
     static let unpacedCoded = MediaTime.milliseconds(500)
     /// Grains of a raw outlet with a public name.
     package static let named: UInt32 = 120
-    /// Leases (+ 1) kept free on live edges for a reader from outside, with the default of two.
-    static let tapRoom: UInt32 = 3
+    /// Leases (+ 1 for each reader) kept free on live edges for two readers from outside that hold one grain each.
+    static let tapRoom: UInt32 = 4
+    /// The same of outlets with a public name: eight readers with the default of two leases.
+    package static let namedRoom: UInt32 = 24
     static let codedBytesAtMost: UInt64 = 32 << 20
     static let codedBytesAtLeast: UInt64 = 256 << 10
     static let unpacedCodedBytesAtLeast: UInt64 = 64 << 10
@@ -38,7 +40,7 @@ package enum RingDepth {
         for format: StreamFormat, hold: MediaTime?, holds: UInt32, leasesRoom: UInt32, isNamed: Bool = false,
         isUnpaced: Bool = false
     ) -> RingSpec {
-        let leasesRoom = leasesRoom + (isUnpaced ? 0 : tapRoom)
+        let leasesRoom = leasesRoom + (isNamed ? namedRoom : isUnpaced ? 0 : tapRoom)
         switch format {
         case .rawVideo(let video):
             let depth =

@@ -53,16 +53,16 @@ extension RingMapping {
     /// apart their times are; nanoseconds, nil with fewer than two grains that say when they came.
     public func measuredJitter(over count: UInt64 = 64) -> Int64? {
         let end = head
-        var before: (origin: Int64, pts: Int64)?
+        var before: (at: Int64, pts: Int64)?
         var largest: Int64?
         var sequence = end &- min(count, UInt64(identity.depth))
         while sequence != end {
-            if let grain = glimpse(sequence), grain.pts != .min, grain.origin != .min {
+            if let grain = glimpse(sequence), grain.pts != .min, let at = grain.publishTime {
                 if let before {
-                    let difference = (grain.origin &- before.origin) &- (grain.pts &- before.pts)
+                    let difference = (at &- before.at) &- (grain.pts &- before.pts)
                     largest = max(largest ?? 0, Int64(clamping: difference.magnitude))
                 }
-                before = (grain.origin, grain.pts)
+                before = (at, grain.pts)
             }
             sequence &+= 1
         }
@@ -108,4 +108,16 @@ extension RingMapping {
 
     /// For an onlooker, of a ring whose writer is gone: readers learn that another ring has taken the name.
     public func supersede() { store(state: UInt32(PBR_STATE_SUPERSEDED)) }
+}
+
+extension pbr_grain {
+    /// When it was published, monotonic nanoseconds: the newest stamp of its ledger, else its origin; nil unknown.
+    fileprivate var publishTime: Int64? {
+        guard ledger_count > 0 else { return origin == .min ? nil : origin }
+        let last = Int(min(ledger_count, UInt32(PBR_LEDGER_STAGES))) - 1
+        return withUnsafeBytes(of: ledger) {
+            $0.loadUnaligned(
+                fromByteOffset: last * MemoryLayout<pbr_stamp>.stride + MemoryLayout<UInt64>.size, as: Int64.self)
+        }
+    }
 }

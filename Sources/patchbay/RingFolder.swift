@@ -7,6 +7,9 @@ import Engine
 import Files
 import Rings
 
+/// A ring that was removed, and its bytes.
+typealias RemovedRing = (name: String, bytes: UInt64)
+
 /// `/dev/shm/patchbay/<instance>`.
 struct RingFolder: ~Copyable {
     let path: String
@@ -43,12 +46,14 @@ struct RingFolder: ~Copyable {
     deinit { Self.leave(path) }
 
     /// Removes what nobody outside writes, and the folder where nothing is left.
-    static func leave(_ path: String) {
+    @discardableResult
+    static func leave(_ path: String) -> [RemovedRing] {
         removeHalfMade(path)
-        removeDead(path)
-        guard !holdsRings(path) else { return }
+        let removed = removeDead(path)
+        guard !holdsRings(path) else { return removed }
         unlink(path + "/" + lockName)
         rmdir(path)
+        return removed
     }
 
     /// Makes the folder of a port where no engine has made its link: a writer without an engine does it.
@@ -95,35 +100,38 @@ struct RingFolder: ~Copyable {
 
     /// Removes the engine's own rings (they have a dot in a name of theirs), slots without a living writer, and what is
     /// no ring. Readers that have one mapped are told.
-    private static func removeDead(_ folder: String) {
-        for name in namesInFolder(folder) where name != lockName {
+    private static func removeDead(_ folder: String) -> [RemovedRing] {
+        namesInFolder(folder).filter { $0 != lockName }.sorted().compactMap { name in
             let path = folder + "/" + name
             guard let ring = ring(path) else {
                 unlink(path)
-                continue
+                return nil
             }
-            guard name.contains(".") || ring.nameCount > 1 || !ring.isWriterAlive else { continue }
-            ring.tombstone()
-            ring.takeAway(name: path)
+            guard name.contains(".") || ring.nameCount > 1 || !ring.isWriterAlive else { return nil }
+            return remove(ring, name, path)
         }
+    }
+
+    private static func remove(_ ring: RingMapping, _ name: String, _ path: String) -> RemovedRing {
+        ring.tombstone()
+        ring.takeAway(name: path)
+        return (name, ring.identity.file_size)
     }
 
     /// Removes rings that have no writer, were written before, and have no living reader; in all folders of the parent
     /// likewise what dead engines left. Safe beside a running engine.
     /// - Returns: their names and sizes in bytes.
-    static func reclaim(_ folder: String) -> [(name: String, bytes: UInt64)] {
-        removeStaleInstances(in: parent)
-        return namesInFolder(folder).sorted().compactMap { name in
-            let path = folder + "/" + name
-            guard !name.hasPrefix("."), name != lockName, let ring = Self.ring(path), !ring.isWriterAlive,
-                ring.state != UInt32(PBR_STATE_WAITING)
-            else { return nil }
-            _ = ring.sweepDeadReaders()
-            guard ring.readerCount == 0 else { return nil }
-            ring.tombstone()
-            ring.takeAway(name: path)
-            return (name, ring.identity.file_size)
-        }
+    static func reclaim(_ folder: String) -> [RemovedRing] {
+        let stale = removeStaleInstances(in: parent)
+        return stale
+            + namesInFolder(folder).sorted().compactMap { name in
+                let path = folder + "/" + name
+                guard !name.hasPrefix("."), name != lockName, let ring = Self.ring(path), !ring.isWriterAlive,
+                    ring.state != UInt32(PBR_STATE_WAITING)
+                else { return nil }
+                _ = ring.sweepDeadReaders()
+                return ring.readerCount == 0 ? remove(ring, name, path) : nil
+            }
     }
 
     private static func ring(_ path: String) -> RingMapping? {
@@ -131,21 +139,23 @@ struct RingFolder: ~Copyable {
     }
 
     /// Removes what engines left that were killed and never started again. Folders of other users refuse, and stay.
-    private static func removeStaleInstances(in parent: String) {
-        for name in namesInFolder(parent) {
+    @discardableResult
+    private static func removeStaleInstances(in parent: String) -> [RemovedRing] {
+        namesInFolder(parent).flatMap { name -> [RemovedRing] in
             let folder = parent + "/" + name
             var status = stat()
             // The link of a port whose engine is dead and whose rings are gone.
             if stat(folder, &status) != 0 { unlink(folder) }
             guard lstat(folder, &status) == 0, linux_is_directory(&status) != 0,
                 access(folder + "/" + lockName, F_OK) == 0
-            else { continue }
+            else { return [] }
             // Somebody's living engine, this one among them, holds the lock.
             do throws(FolderError) {
                 let lock = try FolderLock(folder, "")
-                leave(folder)
+                let removed = leave(folder)
                 _ = consume lock
-            } catch { continue }
+                return removed
+            } catch { return [] }
         }
     }
 }

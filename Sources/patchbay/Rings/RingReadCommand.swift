@@ -4,6 +4,7 @@ import API
 import CLinux
 import CRingLayout
 import Engine
+import FrameCache
 import Media
 import Rings
 
@@ -58,12 +59,17 @@ struct RingReadCommand {
             guard let format = ring.streamFormat else {
                 throw RingCommandFault("the ring \"\(name)\" has a format that no picture or sound can have")
             }
-            let next = try stream ?? GrainStream(format, form)
-            guard next.format == format else {
+            if let stream, stream.format != format {
                 writeToStandardError("patchbay: \(name) changed to \(format); read it again for that\n")
                 return .success
             }
-            if stream == nil { try begin(next) }
+            let next: GrainStream
+            if let stream {
+                next = stream
+            } else {
+                next = try GrainStream(format, form)
+                try begin(next)
+            }
             stream = next
             let ending =
                 format.type.isRaw
