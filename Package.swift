@@ -77,7 +77,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CodecsTests",
-            dependencies: ["Codecs", "Capture", "Routing", "HLS", "Recording", "Engine", "GraphHarness"],
+            dependencies: ["Codecs", "Capture", "Routing", "HLS", "HLSChecker", "Recording", "Engine", "GraphHarness"],
             swiftSettings: strict),
         .testTarget(name: "FilesTests", dependencies: ["Files", "CLinux"], swiftSettings: strict),
         // HLS: its tests, and the RFC 8216 checker that they share with the end-to-end tests.

@@ -35,12 +35,15 @@ package struct FragmentMuxer: ~Copyable {
     private let timeBases: [AVRational]
     private let offset: Int64
     private var isFragmentEmpty = true
+    /// Tracks without a packet that the header waits for; nil once it stands.
+    private var awaited: Set<Int>?
     private var isFinished = false
 
     /// Where the bytes go: `clear` it whenever they have been taken.
     package let output: ByteBuffer
 
-    /// Writes the init segment of `tracks` into `output`. Coded formats are in normal form.
+    /// Writes the init segment of `tracks` into `output`; where a codec is described by its packets (AC-3, E-AC-3), it
+    /// comes with the first packet of each track. Coded formats are in normal form.
     package init(
         _ tracks: [CodedFormat], options: Options = Options(), output: ByteBuffer = ByteBuffer()
     ) throws(AVFault) {
@@ -51,6 +54,7 @@ package struct FragmentMuxer: ~Copyable {
         }
         timeBases = bases
         offset = options.offset.nanoseconds
+        awaited = core.delaysHeader ? Set(tracks.indices) : nil
         self.output = output
         self.core = core
     }
@@ -84,11 +88,22 @@ package struct FragmentMuxer: ~Copyable {
         av_packet_unref(packet)
         try check(code, "write fragment")
         isFragmentEmpty = false
+        awaited?.remove(track)
+        if awaited?.isEmpty == true { try writeHeader() }
+    }
+
+    /// The first flush writes the header alone.
+    private mutating func writeHeader() throws(AVFault) {
+        try check(av_write_frame(core.context, nil), "write header")
+        avio_flush(core.context.pointee.pb)
+        awaited = nil
     }
 
     /// Closes the fragment, so that it stands in `output`; does nothing where it is empty.
     package mutating func cut() throws(AVFault) {
         guard !isFragmentEmpty, !isFinished else { return }
+        // Tracks that have nothing yet are left undescribed, where libavformat can do without.
+        if awaited != nil { try writeHeader() }
         try check(av_write_frame(core.context, nil), "close fragment")
         avio_flush(core.context.pointee.pb)
         isFragmentEmpty = true

@@ -5,15 +5,21 @@ internal import Media
 struct MuxerContext: ~Copyable {
     let context: UnsafeMutablePointer<AVFormatContext>
     let packet: UnsafeMutablePointer<AVPacket>
+    /// The header says what only the bitstream does: it comes with the packets.
+    let delaysHeader: Bool
     /// libav reaches it unowned.
     private let output: ByteBuffer
 
     init(_ tracks: [CodedFormat], isCMAF: Bool, _ output: ByteBuffer) throws(AVFault) {
-        (context, packet) = try Self.open(tracks, isCMAF, output)
-        self.output = output
+        let delaysHeader = tracks.contains { Self.describedByPackets.contains($0.codec) }
+        (context, packet) = try Self.open(tracks, isCMAF, delaysHeader, output)
+        (self.delaysHeader, self.output) = (delaysHeader, output)
     }
 
     deinit { Self.free(context, packet) }
+
+    /// Dolby's: libavformat makes their boxes (ETSI TS 102 366 annex F) of a packet, not of extradata.
+    private static let describedByPackets = ["ac3", "eac3"]
 
     /// Lets the next fragment's tfdt be its first DTS. libavformat forgets it with the first packet.
     func announceFragment() throws(AVFault) {
@@ -21,7 +27,7 @@ struct MuxerContext: ~Copyable {
     }
 
     private static func open(
-        _ tracks: [CodedFormat], _ isCMAF: Bool, _ output: ByteBuffer
+        _ tracks: [CodedFormat], _ isCMAF: Bool, _ delaysHeader: Bool, _ output: ByteBuffer
     ) throws(AVFault) -> (UnsafeMutablePointer<AVFormatContext>, UnsafeMutablePointer<AVPacket>) {
         let operation = "open MP4"
         let packet = av_packet_alloc()
@@ -33,7 +39,7 @@ struct MuxerContext: ~Copyable {
             context.pointee.flags |= AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_BITEXACT
             context.pointee.avoid_negative_ts = 0
             for track in tracks { try add(track, to: context) }
-            try writeHeader(context, tracks, isCMAF, operation)
+            try writeHeader(context, tracks, isCMAF, delaysHeader, operation)
             return (context, try checkAllocated(packet, operation))
         } catch {
             free(opened, packet)
@@ -70,13 +76,15 @@ struct MuxerContext: ~Copyable {
     }
 
     private static func writeHeader(
-        _ context: UnsafeMutablePointer<AVFormatContext>, _ tracks: [CodedFormat], _ isCMAF: Bool, _ operation: String
+        _ context: UnsafeMutablePointer<AVFormatContext>, _ tracks: [CodedFormat], _ isCMAF: Bool, _ delaysHeader: Bool,
+        _ operation: String
     ) throws(AVFault) {
         var options: OpaquePointer?
         defer { av_dict_free(&options) }
         // Composition offsets from 0 up, which is why `cmaf` isn't set (it takes negative ones): where there is a
         // negative one and no edit list, libavformat's own demuxer shows pictures later than sound by that much.
-        av_dict_set(&options, "movflags", "frag_custom+empty_moov+default_base_moof+frag_discont", 0)
+        let flags = "frag_custom+empty_moov+default_base_moof+frag_discont" + (delaysHeader ? "+delay_moov" : "")
+        av_dict_set(&options, "movflags", flags, 0)
         // Structural brand of CMAF (ISO/IEC 23000-19 section 7.2), whose tracks may have either kind of offset.
         if isCMAF { av_dict_set(&options, "brand", "cmfc", 0) }
         av_dict_set(&options, "use_editlist", "0", 0)

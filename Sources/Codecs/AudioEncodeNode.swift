@@ -48,7 +48,7 @@ package actor AudioEncodeNode: DataNode {
         })
 
     /// Sound that begins this much later or earlier than the end of what came before is another piece of sound.
-    private static let holeNanoseconds: Int64 = 5_000_000
+    private static let tolerance = MediaTime.milliseconds(5)
 
     package nonisolated let context: NodeContext
     package nonisolated var unownedExecutor: UnownedSerialExecutor { context.executor }
@@ -58,8 +58,9 @@ package actor AudioEncodeNode: DataNode {
     private var box: AudioEncoderBox?
     private var phase = CodecPhase.waiting
     private var hasPacket = false
-    /// Where the next block should begin, nanoseconds.
-    private var expected: Int64?
+    private var blocks = Continuity()
+    /// An encoder gives out what it held before a hole after it was told of it: packets say where it lies.
+    private var packets = Continuity()
     /// What the newest block carried.
     private var carried = Grain.empty()
     private var isDiscontinuity = false
@@ -107,7 +108,8 @@ package actor AudioEncodeNode: DataNode {
             let box = AudioEncoderBox(try AudioEncoder(settings.encoder, input: audio))
             self.box = box
             phase = .running
-            expected = nil
+            blocks.startAgain()
+            packets.startAgain()
             context.show("conversion", box.encoder.conversion.map(JSON.string) ?? .null)
         } catch {
             fault = NodeFault(
@@ -131,6 +133,11 @@ package actor AudioEncodeNode: DataNode {
         switch box.encoder.receive() {
         case .packet:
             hasPacket = true
+            let packet = box.encoder.packet
+            let joint = packets.join(
+                MediaTime(nanoseconds: packet.pts), length: MediaTime(nanoseconds: packet.duration),
+                tolerance: Self.tolerance)
+            if joint != .follows { isDiscontinuity = true }
             return publish()
         case .none: return feed(box)
         case .end: return reopen()
@@ -166,15 +173,13 @@ package actor AudioEncodeNode: DataNode {
 
     private func encode(_ lease: borrowing FrameLease, _ box: AudioEncoderBox) {
         let grain = lease.grain
-        guard grain.pts != .min, let address = lease.bytes.baseAddress else {
+        guard let start = grain.presentation, let address = lease.bytes.baseAddress else {
             context.counters.errors.wrappingAdd(1, ordering: .relaxed)
             return
         }
-        if let expected, (grain.pts - expected).magnitude > Self.holeNanoseconds.magnitude {
+        if blocks.join(start, length: grain.length, tolerance: Self.tolerance) != .follows {
             _ = box.encoder.restart()
-            isDiscontinuity = true
         }
-        expected = grain.pts + grain.duration
         carried = grain
         if case .failed = box.encoder.send(address, samples: Int(grain.samples), pts: grain.pts) {
             context.counters.errors.wrappingAdd(1, ordering: .relaxed)

@@ -31,6 +31,9 @@ struct VideoDecoding {
     private var needsKey = true
     /// What readers are told once the decoder is empty.
     private var signalAfterwards: Signal?
+    private var continuity = Continuity(followsCadence: true)
+    /// Pictures are missing among those that the decoder still held when the signal went.
+    private var isTorn = false
     /// PTS of the newest picture that a decoder before this one gave out, until one after it comes.
     private var shownBefore: Int64?
     /// Times further back than this are another timeline's.
@@ -159,7 +162,7 @@ struct VideoDecoding {
         guard case .finishing(let next) = phase else { return .idle }
         box = nil
         if let signal = signalAfterwards { outlet.set(signal) }
-        signalAfterwards = nil
+        (signalAfterwards, isTorn) = (nil, false)
         guard let next else {
             phase = .ended
             return .ended
@@ -214,7 +217,7 @@ struct VideoDecoding {
         if buffer == nil, box.decoder.heapPictures.full > knownFull, enlarge(box) { return .busy }
         ignoresFieldOrder = true
         let grain = grain(for: picture)
-        guard !wasShown(grain.pts) else {
+        guard !wasShown(grain.pts), !isBehindTear(grain) else {
             hasPicture = false
             context.counters.skipped.wrappingAdd(1, ordering: .relaxed)
             return .busy
@@ -234,6 +237,17 @@ struct VideoDecoding {
             return false
         }
         return true
+    }
+
+    /// A publisher that goes away in the middle of a GOP leaves pictures whose predecessors in display order never came.
+    /// Shown, they would be a discontinuity of a picture or two right before the one of its return.
+    private mutating func isBehindTear(_ grain: Grain) -> Bool {
+        guard let start = grain.presentation, grain.duration > 0 else { return isTorn }
+        let half = MediaTime(nanoseconds: grain.duration / 2)
+        let joint = continuity.join(start, length: grain.length, tolerance: half)
+        guard signalAfterwards != nil, case .finishing = phase else { return false }
+        if joint == .hole { isTorn = true }
+        return isTorn
     }
 
     /// The picture lies on libav's heap, in an earlier ring, or is shown twice.

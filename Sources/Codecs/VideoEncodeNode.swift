@@ -83,6 +83,9 @@ package actor VideoEncodeNode: DataNode {
     private var carried = GrainMemory()
     private var hasPacket = false
     private var isDiscontinuity = false
+    /// Finds holes in what the inlet gives.
+    private var continuity = Continuity(followsCadence: true)
+    private var period = MediaTime.milliseconds(40)
     private var format: StreamFormat?
     /// The picture after a hole, while what lies before it leaves the encoder.
     private var held: FrameLease?
@@ -138,6 +141,7 @@ package actor VideoEncodeNode: DataNode {
         do throws(AVFault) {
             var wanted = settings.encoder
             let rate = video.picture.rate ?? Rational(25, 1)
+            period = rate.period
             wanted.gop = max(1, Int(rate.nearestPeriod(at: settings.gop)))
             let box = VideoEncoderBox(try VideoEncoder(wanted, input: video))
             self.box = box
@@ -222,6 +226,7 @@ package actor VideoEncodeNode: DataNode {
             isDiscontinuity = true
             return .again
         case .frame(let lease):
+            if isBehindHole(lease.grain) { isDiscontinuity = true }
             // Encoders number decoding times by the pictures that came before: across a hole those would be of the
             // other side. So one encoder ends before the hole and another begins after it.
             guard isBegun, isDiscontinuity || lease.grain.isDiscontinuity else { return send(lease, box) }
@@ -229,6 +234,16 @@ package actor VideoEncodeNode: DataNode {
             isHolding = true
             finish(then: format)
             return .again
+        }
+    }
+
+    /// Pictures are missing before this one, or it belongs to another timeline.
+    private func isBehindHole(_ grain: Grain) -> Bool {
+        guard let start = grain.presentation else { return false }
+        let length = grain.length > .zero ? grain.length : period
+        switch continuity.join(start, length: length, tolerance: period) {
+        case .hole, .back: return true
+        case .follows, .overlaps: return false
         }
     }
 

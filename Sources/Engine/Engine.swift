@@ -344,6 +344,7 @@ package actor Engine {
 
     private func retire(_ node: LiveNode) async {
         await node.runner.stop(leaving: .removed)
+        services.live.release(node.id)
         lanes.giveBack(node.lane)
     }
 

@@ -1,4 +1,5 @@
-// What HTTP serves under /live: each HLS sink registers its path here and answers for it from memory.
+// What HTTP serves under /live: each HLS sink registers its path here and answers for it from memory. What a node serves
+// is served until its successor takes over or the node leaves the graph: players don't see a restart.
 import Synchronization
 
 /// Bytes that many may read at once, from where they lie; never changed after they were made.
@@ -42,16 +43,25 @@ package protocol LiveFiles: AnyObject, Sendable {
 
 /// All live streams by path. Any thread.
 package final class LiveDirectory: Sendable {
-    private let streams = Mutex<[String: any LiveFiles]>([:])
+    private struct Entry {
+        let stream: any LiveFiles
+        let node: String
+    }
+    private let entries = Mutex<[String: Entry]>([:])
 
     package init() {}
 
-    /// Serves `stream` below `/live/<path>/`.
-    package func register(_ stream: any LiveFiles, at path: String) { streams.withLock { $0[path] = stream } }
+    /// Serves `stream` below `/live/<path>/`, in place of whatever `node` served before.
+    package func register(_ stream: any LiveFiles, at path: String, of node: String) {
+        entries.withLock { entries in
+            entries = entries.filter { $0.value.node != node }
+            entries[path] = Entry(stream: stream, node: node)
+        }
+    }
 
-    /// Ends serving, unless another stream has taken the path meanwhile.
-    package func remove(_ stream: any LiveFiles, from path: String) {
-        streams.withLock { if $0[path] === stream { $0[path] = nil } }
+    /// `node` has left the graph: nothing of it is served any longer.
+    package func release(_ node: String) {
+        entries.withLock { entries in entries = entries.filter { $0.value.node != node } }
     }
 
     /// The file at `path` below `/live/`; the longest registered prefix answers.
@@ -59,7 +69,7 @@ package final class LiveDirectory: Sendable {
         var end = path.endIndex
         while let slash = path[..<end].lastIndex(of: "/") {
             let prefix = String(path[..<slash])
-            if let stream = streams.withLock({ $0[prefix] }) {
+            if let stream = entries.withLock({ $0[prefix]?.stream }) {
                 return stream.file(at: path[path.index(after: slash)...])
             }
             end = slash

@@ -217,7 +217,7 @@ extension HLSFolder {
             var status = stat()
             guard lstat("\(path)/\(name)", &status) == 0, linux_is_regular(&status) != 0 else { continue }
             found.append(FoundFile(name: name, size: Int(status.st_size)))
-            if name.hasSuffix(".m3u8"), name != "index.m3u8", status.st_size <= Self.playlistLimit {
+            if name.hasSuffix(".m3u8"), status.st_size <= Self.playlistLimit {
                 playlists[name] = text(name)
             }
         }

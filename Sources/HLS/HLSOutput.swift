@@ -41,7 +41,6 @@ final class HLSOutput {
     private let folder: HLSFolder
     private let path: String
     private let stream: LiveStream
-    private let served: ServedStream
     private let context: NodeContext
     private var unlisted: [Unlisted] = []
     private let firstAge = LatencyHistogram()
@@ -67,9 +66,9 @@ final class HLSOutput {
         stream = LiveStream(
             renditions.map { RenditionDescription(name: $0.name, kind: $0.kind, codec: nil) }, settings: options,
             recovered: recovered, now: MediaTime(nanoseconds: context.now))
-        served = ServedStream(stream, folder: folder.path)
         folder.carryOut(stream.start())
-        context.services.live.register(served, at: path)
+        context.services.live.register(
+            ServedStream(stream, folder: folder.path), at: path, of: context.id)
         show()
     }
 
@@ -88,7 +87,7 @@ final class HLSOutput {
                 FinishedSegment(bytes: nil, start: start, isDiscontinuity: isDiscontinuity), track, sequence, duration,
                 now: now)
         case .drop(let track, _, let reason):
-            renditions[track].backlog.removeFirst()
+            do throws(AVFault) { try renditions[track].drop() } catch { complain(renditions[track], error) }
             drops[reason.index] += 1
             context.counters.skipped.wrappingAdd(1, ordering: .relaxed)
         case .report(let track, let report): context.log(.warning, "\(renditions[track].name): \(report.message)")
@@ -98,19 +97,20 @@ final class HLSOutput {
     private func append(_ track: Int) {
         let rendition = renditions[track]
         do throws(AVFault) {
-            if let made = try rendition.prepareMuxer() {
-                stream.describe(RenditionDescription(name: rendition.name, kind: rendition.kind, made.format))
-                folder.carryOut(
-                    stream.addInit(
-                        made.bytes, rendition: rendition.name, sequence: made.sequence,
-                        isDiscontinuity: made.isDiscontinuity))
-            }
+            if let made = try rendition.append() { add(made, rendition) }
         } catch { complain(rendition, error) }
-        do throws(AVFault) { try rendition.append() } catch { complain(rendition, error) }
+    }
+
+    private func add(_ made: InitSegment, _ rendition: RenditionWriter) {
+        stream.describe(RenditionDescription(name: rendition.name, kind: rendition.kind, made.format))
+        folder.carryOut(
+            stream.addInit(
+                made.bytes, rendition: rendition.name, sequence: made.sequence, isDiscontinuity: made.isDiscontinuity))
     }
 
     private func end(_ track: Int, _ sequence: Int64, _ duration: MediaTime, now: MediaTime) {
-        guard let segment = renditions[track].end() else { return }
+        guard let segment = renditions[track].end(duration: duration) else { return }
+        if let made = segment.initSegment { add(made, renditions[track]) }
         if let fault = segment.fault { complain(renditions[track], fault) }
         if let first = segment.firstOrigin, let last = segment.lastOrigin, isMeasured(track) {
             unlisted.append(Unlisted(sequence: sequence, firstOrigin: first, lastOrigin: last))
@@ -181,11 +181,8 @@ final class HLSOutput {
         show()
     }
 
-    /// Serves no longer.
-    func close() {
-        context.services.live.remove(served, from: path)
-        for rendition in renditions { rendition.close() }
-    }
+    /// What is listed stays served: whoever takes over, or the engine, ends that.
+    func close() { for rendition in renditions { rendition.close() } }
 
     // MARK: What others see
 

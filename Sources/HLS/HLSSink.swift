@@ -137,7 +137,9 @@ package actor HLSSink: DataNode {
 
     private func tick(_ output: HLSOutput) {
         nextTick = context.now + Self.tick
+        // Said once: whoever is lost may be waited for again before its first packet, while its encoder looks ahead.
         for track in renditions.indices where renditions[track].isLost {
+            renditions[track].isLost = false
             machine?.lose(track: track, now: now, &actions)
         }
         machine?.tick(now: now, &actions)

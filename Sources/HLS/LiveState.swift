@@ -95,7 +95,21 @@ struct LiveState {
             }
             noteLongestPlaylist(i)
         }
+        describe(as: recovered)
         retainUnlisted(recovered, now: now)
+    }
+
+    /// Until the first packets say what the renditions are, they are what they were: so is what they list.
+    private mutating func describe(as recovered: RecoveredPath) {
+        let audio = renditions.filter { $0.description.kind == .audio }.map(\.meter.peak).max() ?? 0
+        for i in renditions.indices {
+            let given = renditions[i].description
+            guard let known = recovered.renditions[given.name], let description = known.description,
+                description.kind == given.kind
+            else { continue }
+            if given.codec == nil { renditions[i].description = description }
+            renditions[i].meter.raise(to: known.bandwidth - (given.kind == .video ? audio : 0))
+        }
     }
 
     /// Files that were not listed any more, and those of renditions that are gone, stay as long as they could have to.

@@ -60,7 +60,7 @@ extension MediaPlaylist {
     }
 
     /// A file name in the folder itself: what we write, and nothing that leads elsewhere.
-    private static func isPlain(_ name: some StringProtocol) -> Bool {
+    static func isPlain(_ name: some StringProtocol) -> Bool {
         !name.isEmpty && name.utf8.count <= 255 && !name.utf8.contains(UInt8(ascii: "/")) && !name.hasPrefix(".")
     }
 }

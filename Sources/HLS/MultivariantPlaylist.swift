@@ -98,6 +98,9 @@ struct BitRateMeter: Hashable, Sendable {
         recent.removeFirst(recent.count - max(used, 1))
     }
 
+    /// It was as much as this before a restart.
+    mutating func raise(to rate: Int64) { peak = max(peak, rate) }
+
     /// Rounded up: BANDWIDTH is an upper bound.
     private static func rate(_ bits: Int64, _ duration: MediaTime) -> Int64 {
         guard duration > .zero else { return 0 }

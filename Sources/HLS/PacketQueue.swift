@@ -7,7 +7,7 @@ struct PacketQueue {
     /// A packet and what was noticed when it arrived.
     struct Entry {
         var packet: SegmentPacket
-        /// Monotonic.
+        /// By the flow clock.
         var arrival: MediaTime
         var jump: Jump
     }

@@ -15,6 +15,10 @@ package struct RecoveredPath: Sendable {
     /// One rendition's listed segments, those that can still be served or are marked as gaps.
     package struct Rendition: Hashable, Sendable {
         package var segments: [ListedSegment] = []
+        /// What the multivariant playlist said of it.
+        package var description: RenditionDescription?
+        /// BANDWIDTH of its variant, which holds for segments that have left as well; 0 where it was none.
+        package var bandwidth: Int64 = 0
     }
 
     /// Higher than that of any file found: makes the names of the coming run new.
@@ -35,7 +39,7 @@ package struct RecoveredPath: Sendable {
 
     /// - Parameters:
     ///   - files: all names in the folder, with sizes.
-    ///   - playlists: text by file name, of those that end in `.m3u8`, but for `index.m3u8`.
+    ///   - playlists: text by file name, of those that end in `.m3u8`.
     ///   - unixMilliseconds: wall clock at start.
     package init(files: [FoundFile], playlists: [String: String], unixMilliseconds: UInt64) {
         let names = files.compactMap { file in SegmentName(file: file.name).map { (file, $0) } }
@@ -51,6 +55,9 @@ package struct RecoveredPath: Sendable {
             adopt(playlist, rendition: String(file.dropLast(5)), sizes: sizes)
         }
         fillUp()
+        if let text = playlists["index.m3u8"], !text.isEmpty {
+            if let index = MultivariantPlaylist(text: text) { adopt(index) } else { unreadable.append("index.m3u8") }
+        }
         let listed = Set(renditions.values.flatMap { $0.segments.flatMap { [$0.name, $0.map ?? ""] } })
         unlisted = names.map(\.0).filter { !listed.contains($0.name) }
     }
@@ -73,6 +80,28 @@ package struct RecoveredPath: Sendable {
         nextSequence = max(nextSequence, playlist.mediaSequence + Int64(playlist.segments.count))
         discontinuities = max(discontinuities, discontinuity)
         renditions[rendition] = Rendition(segments: segments)
+    }
+
+    /// The first codec of a variant is its own; those of the audio group follow, each named once, in the group's order.
+    private mutating func adopt(_ index: MultivariantPlaylist) {
+        for variant in index.variants {
+            let name = String(variant.uri.dropLast(5))
+            let isAudio = variant.resolution == nil && variant.frameRate == nil && !variant.hasAudioGroup
+            var description = RenditionDescription(
+                name: name, kind: isAudio ? .audio : .video, codec: variant.codecs.first)
+            (description.resolution, description.frameRate) = (variant.resolution, variant.frameRate)
+            renditions[name, default: Rendition()].description = description
+            renditions[name, default: Rendition()].bandwidth = variant.bandwidth
+        }
+        let codecs = index.variants.first { $0.hasAudioGroup }?.codecs.dropFirst() ?? []
+        for (position, entry) in index.audio.enumerated() {
+            let name = String(entry.uri.dropLast(5))
+            let codec = codecs.isEmpty ? nil : codecs[min(codecs.startIndex + position, codecs.endIndex - 1)]
+            var description = RenditionDescription(name: name, kind: .audio, codec: codec)
+            (description.language, description.channels) = (entry.language, entry.channels)
+            if entry.name != name { description.title = entry.name }
+            renditions[name, default: Rendition()].description = description
+        }
     }
 
     /// After kill -9 between two playlists one lists more than another, and a segment may have been written that none

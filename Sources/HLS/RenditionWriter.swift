@@ -7,6 +7,14 @@ import Graph
 import Media
 import Synchronization
 
+/// What a new muxer begins with, and the format that it holds.
+struct InitSegment {
+    var bytes: SegmentBytes
+    var format: CodedFormat
+    var sequence: Int64
+    var isDiscontinuity: Bool
+}
+
 /// A segment whose bytes are done.
 struct FinishedSegment {
     /// Nil where nothing could be muxed: a gap.
@@ -16,6 +24,8 @@ struct FinishedSegment {
     /// Monotonic; nil unknown.
     var firstOrigin: Int64?
     var lastOrigin: Int64?
+    /// Where it came no sooner than the segment's end.
+    var initSegment: InitSegment?
     /// Why there are no bytes.
     var fault: AVFault?
 }
@@ -38,16 +48,22 @@ final class RenditionWriter {
     /// Something is missing before the next packet.
     private var needsDiscontinuity = false
     var hasEnded = false
-    /// The source says that it delivers nothing.
+    /// The source has said that it delivers nothing, and the machine does not know it yet.
     var isLost = false
 
     private var muxer: FragmentMuxer?
     private let output = ByteBuffer()
     private var needsMuxer = true
+    /// Of the muxer's init segment, until it has been given out.
+    private var newFormat: CodedFormat?
     private var open: (start: MediaTime, isDiscontinuity: Bool, sequence: Int64)?
     private var firstOrigin: Int64?
     private var lastOrigin: Int64?
     private var hasMedia = false
+    /// The oldest packet of the backlog belongs to the open segment and is not muxed yet.
+    private var isHolding = false
+    /// Decoding time of the open segment's first packet.
+    private var firstTime: MediaTime?
 
     init(_ inlet: Inlet, kind: SegmentTrack.Kind) {
         address = inlet.id
@@ -84,14 +100,18 @@ final class RenditionWriter {
                 counters.errors.wrappingAdd(1, ordering: .relaxed)
                 return (nil, true)
             }
-            var packet = SegmentPacket(
-                id: nextID, pts: time, dts: grain.decoding ?? time, duration: grain.length, isKey: grain.isKey,
-                isDiscontinuity: grain.isDiscontinuity || needsDiscontinuity, format: format)
-            packet.duration = max(packet.duration, .zero)
+            let packet = SegmentPacket(
+                id: nextID, pts: time, dts: grain.decoding ?? time, duration: length(of: grain, format),
+                isKey: grain.isKey, isDiscontinuity: grain.isDiscontinuity || needsDiscontinuity, format: format)
             (needsDiscontinuity, isLost) = (false, false)
             nextID += 1
             return (packet, true)
         }
+    }
+
+    /// What a packet of unknown length lasts is decided here, for what is listed and for what is muxed.
+    private func length(of grain: Grain, _ tag: UInt32) -> MediaTime {
+        grain.length > .zero ? grain.length : formats[tag]?.period ?? track.period
     }
 
     // MARK: Segments
@@ -102,54 +122,82 @@ final class RenditionWriter {
         (firstOrigin, lastOrigin, hasMedia) = (nil, nil, false)
     }
 
-    /// The init segment, where the packet that comes next needs another muxer; and what it holds.
-    func prepareMuxer() throws(AVFault) -> (
-        bytes: SegmentBytes, format: CodedFormat, sequence: Int64, isDiscontinuity: Bool
-    )? {
-        guard needsMuxer, let open, let tag = backlog.first?.tag, let coded = formats[tag] else { return nil }
+    /// Puts the oldest packet that the machine has not named yet into the open segment.
+    func append() throws(AVFault) -> InitSegment? {
+        try writeHeld()
+        guard let packet = backlog.first, open != nil else { return nil }
+        isHolding = true
+        if needsMuxer { try makeMuxer(packet.tag) }
+        hasMedia = hasMedia || muxer != nil
+        if firstTime == nil { firstTime = decodingTime(of: packet.grain) }
+        if packet.grain.origin != .min {
+            if firstOrigin == nil { firstOrigin = packet.grain.origin }
+            lastOrigin = packet.grain.origin
+        }
+        return takeInitSegment()
+    }
+
+    /// Leaves out the oldest packet that the machine has not named yet.
+    func drop() throws(AVFault) {
+        defer { backlog.removeFirst() }
+        try writeHeld()
+    }
+
+    /// Muxes the packet that has waited to hear how long it lasts: up to the next one, which the muxer finds out itself,
+    /// or up to `end` in decoding time.
+    private func writeHeld(upTo end: MediaTime? = nil) throws(AVFault) {
+        guard isHolding, let packet = backlog.first else { return }
+        defer { backlog.removeFirst() }
+        isHolding = false
+        let dts = decodingTime(of: packet.grain)
+        let length = end.map { $0 - dts } ?? length(of: packet.grain, packet.tag)
+        try muxer?.write(
+            backlog.firstBytes, track: 0, pts: (packet.grain.presentation ?? dts).nanoseconds, dts: dts.nanoseconds,
+            duration: length.nanoseconds, isKey: packet.grain.isKey)
+    }
+
+    private func decodingTime(of grain: Grain) -> MediaTime { grain.decoding ?? grain.presentation ?? .zero }
+
+    private func makeMuxer(_ tag: UInt32) throws(AVFault) {
+        guard let coded = formats[tag] else { return }
         needsMuxer = false
         muxer = nil
         output.clear()
         var options = FragmentMuxer.Options()
         options.offset = Self.timeOffset
         muxer = try FragmentMuxer([coded], options: options, output: output)
+        newFormat = coded
         for old in formats.keys where old < tag { formats[old] = nil }
-        let bytes = SegmentBytes(output.bytes)
-        output.clear()
-        return (bytes, coded, open.sequence, open.isDiscontinuity)
     }
 
-    /// Muxes the oldest waiting packet.
-    func append() throws(AVFault) {
-        guard let packet = backlog.first else { return }
-        defer { backlog.removeFirst() }
-        let grain = packet.grain
-        guard muxer != nil else { return }
-        let pts = grain.presentation ?? grain.decoding ?? .zero
-        try muxer?.write(
-            backlog.firstBytes, track: 0, pts: pts.nanoseconds, dts: (grain.decoding ?? pts).nanoseconds,
-            duration: max(grain.duration, 0), isKey: grain.isKey)
-        hasMedia = true
-        guard grain.origin != .min else { return }
-        if firstOrigin == nil { firstOrigin = grain.origin }
-        lastOrigin = grain.origin
+    /// It stands alone in the output until the first fragment is cut.
+    private func takeInitSegment() -> InitSegment? {
+        guard let format = newFormat, let open, output.count > 0 else { return nil }
+        newFormat = nil
+        defer { output.clear() }
+        return InitSegment(
+            bytes: SegmentBytes(output.bytes), format: format, sequence: open.sequence,
+            isDiscontinuity: open.isDiscontinuity)
     }
 
-    /// Closes the open segment.
-    func end() -> FinishedSegment? {
+    /// Closes the open segment, whose samples last `duration`.
+    func end(duration: MediaTime) -> FinishedSegment? {
         guard let open else { return nil }
-        self.open = nil
+        defer { (self.open, firstTime) = (nil, nil) }
         var finished = FinishedSegment(
             bytes: nil, start: open.start, isDiscontinuity: open.isDiscontinuity, firstOrigin: firstOrigin,
             lastOrigin: lastOrigin)
-        guard hasMedia else { return finished }
-        defer { output.clear() }
-        do throws(AVFault) { try muxer?.cut() } catch {
+        do throws(AVFault) {
+            try writeHeld(upTo: firstTime.map { $0 + duration })
+            guard hasMedia else { return finished }
+            finished.initSegment = takeInitSegment()
+            try muxer?.cut()
+            finished.bytes = SegmentBytes(output.bytes)
+        } catch {
             muxer = nil
             finished.fault = error
-            return finished
         }
-        finished.bytes = SegmentBytes(output.bytes)
+        output.clear()
         return finished
     }
 

@@ -51,7 +51,7 @@ extension SegmentMachine {
         cuts.append(
             Cut(
                 sequence: sequence, start: start, previousEnd: previousEnd, isBreak: isBreak, isBackward: isBackward,
-                isDiscontinuity: isFirst ? settings.startsWithDiscontinuity : isBreak, decided: now))
+                isDiscontinuity: isFirst ? settings.startsWithDiscontinuity : isBreak, decided: flow.time))
         if isBreak { breakRequest = nil }
     }
 
@@ -113,7 +113,7 @@ extension SegmentMachine {
             return true
         }
         // A rendition that never jumps itself is taken as it is once its patience is over.
-        let mayYetJump = now - cut.decided < (settings.patience ?? .seconds(1))
+        let mayYetJump = flow.time - cut.decided < (settings.patience ?? .seconds(1))
         if cut.isBackward, !tracks[index].hasJumpedBack, mayYetJump {
             return drop(index, packet, .afterEnd, &actions)
         }
@@ -129,16 +129,14 @@ extension SegmentMachine {
     /// Takes a rendition past its next cut with `packet` as the first of the new segment.
     private mutating func begin(_ index: Int, _ packet: SegmentPacket, _ actions: inout [SegmentAction]) -> Bool {
         guard let cut = nextCut(of: index) else { preconditionFailure("a segment begins without a cut") }
-        if case .open(let start) = tracks[index].phase {
-            // Continuous media ends where the next begins; across a hole, where its own packets end.
-            let end = cut.previousEnd == cut.start ? packet.pts : tracks[index].end
-            finishSegment(index, duration: end - start, &actions)
-        }
+        // Across a break the media ends where its own packets do.
+        if tracks[index].isOpen { finishSegment(index, upTo: cut.isDiscontinuity ? nil : packet, &actions) }
         endGap(index, at: cut.previousEnd, &actions)
         tracks[index].sequence = cut.sequence
         tracks[index].phase = .open(start: packet.pts)
         tracks[index].end = packet.pts + tracks[index].length(of: packet)
         (tracks[index].hasJumpedBack, tracks[index].hasOverrun) = (false, false)
+        tracks[index].beginSamples(with: packet)
         actions.append(
             .begin(track: index, sequence: cut.sequence, start: packet.pts, isDiscontinuity: cut.isDiscontinuity))
         take(index, packet, &actions)
@@ -162,6 +160,7 @@ extension SegmentMachine {
     }
 
     private mutating func take(_ index: Int, _ packet: SegmentPacket, _ actions: inout [SegmentAction]) {
+        tracks[index].addSample(packet)
         actions.append(.append(track: index, packet: packet.id))
         tracks[index].queue.removeFirst()
     }
@@ -177,13 +176,16 @@ extension SegmentMachine {
 
     /// Ends the open segment where its own media ends, before a cut is known; the rendition starts again at a break.
     mutating func close(_ index: Int, _ actions: inout [SegmentAction]) {
-        guard case .open(let start) = tracks[index].phase else { return }
-        finishSegment(index, duration: tracks[index].end - start, &actions)
+        guard tracks[index].isOpen else { return }
+        finishSegment(index, upTo: nil, &actions)
         tracks[index].phase = .closed
         tracks[index].hasOverrun = false
     }
 
-    private mutating func finishSegment(_ index: Int, duration: MediaTime, _ actions: inout [SegmentAction]) {
+    private mutating func finishSegment(
+        _ index: Int, upTo next: SegmentPacket?, _ actions: inout [SegmentAction]
+    ) {
+        let duration = tracks[index].samplesLast(upTo: next)
         fixTargetDuration(length: duration, &actions)
         actions.append(.end(track: index, sequence: tracks[index].sequence, duration: duration))
     }

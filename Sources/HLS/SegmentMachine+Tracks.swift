@@ -21,7 +21,7 @@ struct TrackState: Sendable {
     /// Where the media placed so far ends: the highest PTS + duration.
     var end: MediaTime = .zero
     var queue = PacketQueue()
-    /// Monotonic; nil before the first packet.
+    /// By the flow clock; nil before the first packet.
     var lastArrival: MediaTime?
     /// Where the media that has arrived ends.
     var arrivedEnd: MediaTime = .zero
@@ -29,15 +29,21 @@ struct TrackState: Sendable {
     /// It has passed its next cut without a key frame.
     var hasOverrun = false
     var isSilent = false
+    /// It starts again, and is given as long as at the start.
+    var isAwaited = false
     var isEnded = false
     /// The longest distance between key frames so far.
     var longestGOP: MediaTime = .zero
+    /// In decoding time: where the open segment's samples begin and end so far.
+    private var samples = (start: MediaTime.zero, last: MediaTime.zero, end: MediaTime.zero)
     private var lastKey: MediaTime?
-    private var last: SegmentPacket?
+    private var format: UInt32?
+    private var continuity: Continuity
 
     init(_ track: SegmentTrack, sequence: Int64) {
         self.track = track
         self.sequence = sequence
+        continuity = Continuity(followsCadence: track.kind == .video)
     }
 
     var isVideo: Bool { track.kind == .video }
@@ -51,7 +57,7 @@ struct TrackState: Sendable {
     func length(of packet: SegmentPacket) -> MediaTime { packet.duration > .zero ? packet.duration : track.period }
 
     /// Queues a packet, noticing how it joins the one before it.
-    mutating func accept(_ packet: SegmentPacket, now: MediaTime) {
+    mutating func accept(_ packet: SegmentPacket, flow: MediaTime) {
         let jump = jump(to: packet)
         if jump != .none { lastKey = nil }
         if packet.isKey, isVideo {
@@ -60,17 +66,39 @@ struct TrackState: Sendable {
         }
         let packetEnd = packet.pts + length(of: packet)
         arrivedEnd = jump == .none ? max(arrivedEnd, packetEnd) : packetEnd
-        (lastArrival, last, isSilent) = (now, packet, false)
-        queue.append(.init(packet: packet, arrival: now, jump: jump))
+        (lastArrival, format) = (flow, packet.format)
+        (isSilent, isAwaited) = (false, false)
+        queue.append(.init(packet: packet, arrival: flow, jump: jump))
     }
 
     /// A hole is measured in decoding time: presentation times of reordered pictures go to and fro. A packet may start
     /// one period before or after the end of the one before it.
-    private func jump(to packet: SegmentPacket) -> PacketQueue.Jump {
-        guard let last else { return .none }
-        let offset = packet.dts - (last.dts + length(of: last))
-        if offset > track.period { return .forward }
-        if packet.dts < last.dts - track.period { return .backward }
-        return packet.isDiscontinuity || packet.format != last.format ? .forward : .none
+    private mutating func jump(to packet: SegmentPacket) -> PacketQueue.Jump {
+        switch continuity.join(packet.dts, length: length(of: packet), tolerance: track.period) {
+        case .hole: return .forward
+        case .back: return .backward
+        case .follows, .overlaps:
+            guard let format else { return .none }
+            return packet.isDiscontinuity || packet.format != format ? .forward : .none
+        }
+    }
+
+    // MARK: What samples last
+
+    /// `packet` is the open segment's first sample.
+    mutating func beginSamples(with packet: SegmentPacket) { samples.start = packet.dts }
+
+    mutating func addSample(_ packet: SegmentPacket) {
+        (samples.last, samples.end) = (packet.dts, packet.dts + length(of: packet))
+    }
+
+    /// What the open segment's samples last. That is counted in decoding time: where a picture is missing before a cut,
+    /// encoders that reorder tell the hole behind it.
+    /// - Parameter next: the packet that follows without a break, up to which the last sample lasts.
+    func samplesLast(upTo next: SegmentPacket?) -> MediaTime {
+        guard let next, next.dts > samples.last, next.dts - samples.end <= track.period else {
+            return samples.end - samples.start
+        }
+        return next.dts - samples.start
     }
 }

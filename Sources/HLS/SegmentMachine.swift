@@ -34,8 +34,8 @@ package struct SegmentMachine: Sendable {
     var leader: Int
     /// The next cut is a break at this time or after: a rendition waits to start (again).
     var breakRequest: MediaTime?
-    /// Monotonic time of the last event.
-    var now: MediaTime = .zero
+    /// What renditions are given to deliver is counted in it.
+    private(set) var flow = FlowClock()
     /// The number of the newest decided segment.
     var sequence: Int64
 
@@ -60,9 +60,10 @@ package struct SegmentMachine: Sendable {
     package mutating func feed(
         _ packet: SegmentPacket, track: Int, now: MediaTime, _ actions: inout [SegmentAction]
     ) {
-        self.now = now
+        flow.pass(to: now)
         startAgainAfterSilence()
-        tracks[track].accept(packet, now: now)
+        flow.arrive()
+        tracks[track].accept(packet, flow: flow.time)
         advance(&actions)
         if tracks[track].queue.span > settings.aheadLimit { releaseQueue(of: track, &actions) }
         silenceStragglers(&actions) { machine, index, cut in
@@ -72,60 +73,64 @@ package struct SegmentMachine: Sendable {
 
     /// Time goes by: call at least every 100 ms while any rendition delivers.
     package mutating func tick(now: MediaTime, _ actions: inout [SegmentAction]) {
-        self.now = now
+        flow.pass(to: now)
         guard let patience = settings.patience else { return }
+        let time = flow.time
         silenceStragglers(&actions) { machine, index, cut in
             let track = machine.tracks[index]
             let wait = track.lastArrival == nil ? machine.settings.startPatience : patience
-            return now - max(cut.decided, track.lastArrival ?? cut.decided) >= wait
+            return time - max(cut.decided, track.lastArrival ?? cut.decided) >= wait
         }
         var oldest: MediaTime?
         for index in tracks.indices where index != leader {
             guard let arrival = tracks[index].queue.first?.arrival else { continue }
             oldest = oldest.map { min($0, arrival) } ?? arrival
         }
-        if let oldest, now - max(oldest, tracks[leader].lastArrival ?? oldest) >= leaderPatience(oldest, patience) {
+        if let oldest, time - max(oldest, tracks[leader].lastArrival ?? oldest) >= leaderPatience(oldest, patience) {
             silence(leader, &actions)
         }
         // A video rendition that came back and stopped again no longer holds an audio leader.
         for index in tracks.indices where index != leader && !tracks[index].isOpen && !tracks[index].isSilent {
-            if let last = tracks[index].lastArrival, now - last >= patience { silence(index, &actions) }
+            if let last = tracks[index].lastArrival, time - last >= patience { silence(index, &actions) }
         }
     }
 
     /// Everything was silent: what comes now is a new start, in which video leads and is waited for as at the first.
+    /// After a pause between two bursts only where it was there before.
     private mutating func startAgainAfterSilence() {
-        guard let patience = settings.patience, let newest = tracks.compactMap(\.lastArrival).max(),
-            now - newest >= patience, let video = tracks.firstIndex(where: { $0.isVideo && !$0.isEnded }),
-            tracks[video].lastArrival != nil
+        guard let patience = settings.patience, flow.pause >= patience,
+            let video = tracks.firstIndex(where: { $0.isVideo && !$0.isEnded }), let last = tracks[video].lastArrival,
+            flow.time - last < patience || flow.pause >= settings.startPatience
         else { return }
-        tracks[video].isSilent = false
+        (tracks[video].isSilent, tracks[video].isAwaited) = (false, true)
         leader = video
     }
 
     /// How long the others wait for the leader. One that was silent before they were is not falling silent but coming
     /// back with them, and is given as long as at the start: its encoder looks ahead for a second or more.
     private func leaderPatience(_ oldest: MediaTime, _ patience: MediaTime) -> MediaTime {
-        guard let last = tracks[leader].lastArrival, oldest - last < patience else { return settings.startPatience }
+        guard let last = tracks[leader].lastArrival, oldest - last < patience, !tracks[leader].isAwaited else {
+            return settings.startPatience
+        }
         return patience
     }
 
     /// `track` is lost for now (no signal): the others don't wait for it.
     package mutating func lose(track: Int, now: MediaTime, _ actions: inout [SegmentAction]) {
-        self.now = now
+        flow.pass(to: now)
         silence(track, &actions)
     }
 
     /// `track` has ended; nothing more will be fed to it.
     package mutating func end(track: Int, now: MediaTime, _ actions: inout [SegmentAction]) {
-        self.now = now
+        flow.pass(to: now)
         tracks[track].isEnded = true
         advance(&actions)
     }
 
     /// Ends all renditions: whatever is queued is placed, every segment is closed.
     package mutating func finish(now: MediaTime, _ actions: inout [SegmentAction]) {
-        self.now = now
+        flow.pass(to: now)
         for index in tracks.indices { tracks[index].isEnded = true }
         advance(&actions)
         let end = tracks.filter { $0.sequence == sequence }.map(\.end).max() ?? .zero

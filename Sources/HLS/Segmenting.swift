@@ -73,7 +73,7 @@ package enum SegmentAction: Hashable, Sendable {
     case begin(track: Int, sequence: Int64, start: MediaTime, isDiscontinuity: Bool)
     /// The packet goes into the open segment.
     case append(track: Int, packet: UInt64)
-    /// Closes the open segment; `duration` is from the timestamps of its packets.
+    /// Closes the open segment; `duration` is what its samples last.
     case end(track: Int, sequence: Int64, duration: MediaTime)
     /// Segment `sequence` has no media in this rendition.
     case gap(track: Int, sequence: Int64, start: MediaTime, duration: MediaTime, isDiscontinuity: Bool)

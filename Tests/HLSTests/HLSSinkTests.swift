@@ -178,6 +178,64 @@ private func check(_ scratch: Scratch) -> [Finding] {
         #expect(scratch.text("live/test/one/video.m3u8").hasSuffix("#EXT-X-ENDLIST\n"))
     }
 
+    /// libavformat describes Dolby's codecs by their packets.
+    @Test(arguments: [("ac3", "ac-3"), ("eac3", "ec-3")])
+    func soundThatItsPacketsDescribe(codec: String, name: String) async throws {
+        let scratch = try Scratch()
+        let clip = scratch.file("clip.ts")
+        try ffmpeg("-i", try Clip.shared.get().path, "-c:v", "copy", "-c:a", codec, "-b:a", "192k", clip)
+        let run = try GraphRun(kinds, dataFolder: scratch.path)
+        try await run.start(graph(clip))
+        try #require(await run.finish())
+        #expect(check(scratch) == [])
+        #expect(scratch.text("live/test/one/index.m3u8").contains(",\(name)\""))
+        #expect(!scratch.text("live/test/one/audio.m3u8").contains("GAP"))
+        // Their decoders dither: two that don't start on one packet never agree. So the packets are compared.
+        let (before, after) = (try packets(clip), try packets(scratch.file("live/test/one/index.m3u8")))
+        #expect(before.count - after.count <= 1)
+        #expect(before.suffix(after.count) == after[...])
+        // Every second of the sweep can be decoded.
+        let times = try decodedFrames(scratch.file("live/test/one/index.m3u8")).filter { $0.stream == 1 }.map(\.time)
+        #expect(times.count == after.count)
+        #expect(zip(times, times.dropFirst()).allSatisfy { abs($1 - $0 - 0.032) < 0.001 })
+    }
+
+    /// A hash of each packet of sound.
+    private func packets(_ path: String) throws -> [String] {
+        let options = [
+            "-v", "error", "-i", path, "-map", "0:a:0", "-c", "copy", "-f", "framehash", "-hash", "md5", "-",
+        ]
+        return try GraphHarness.run("ffmpeg", options).split(separator: "\n").filter { !$0.hasPrefix("#") }.map {
+            $0.split(separator: ",")[5].trimmingCharacters(in: .whitespaces)
+        }
+    }
+
+    @Test func aRestartIsNotSeen() async throws {
+        let clip = try Clip.shared.get()
+        let scratch = try Scratch()
+        let run = try GraphRun(kinds, dataFolder: scratch.path)
+        try await run.start(graph(clip.path, pace: "realtime", loop: true))
+        let isServed = { @Sendable in run.services.live.file(at: "test/one/index.m3u8") != nil }
+        #expect(await eventually { isServed() })
+        let watch = Task.detached {
+            var misses = 0
+            while !Task.isCancelled { if !isServed() { misses += 1 } }
+            return misses
+        }
+        for segment in ["500ms", "1s"] as [JSON] {
+            let operations: JSON = [["op": "replace", "path": "/nodes/out/settings/segment", "value": segment]]
+            try await run.engine.patch(try JSONPatch(json: operations), ifMatch: nil)
+        }
+        watch.cancel()
+        #expect(await watch.value == 0)
+        // Another path: the one before is nobody's.
+        let operations: JSON = [["op": "replace", "path": "/nodes/out/settings/path", "value": "test/two"]]
+        try await run.engine.patch(try JSONPatch(json: operations), ifMatch: nil)
+        #expect(!isServed())
+        #expect(await run.drain())
+        #expect(run.services.live.file(at: "test/two/index.m3u8") == nil)
+    }
+
     @Test func aTrackThatIsAbsentIsNotOffered() async throws {
         let scratch = try Scratch()
         try ffmpeg(

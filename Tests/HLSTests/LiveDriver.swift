@@ -15,6 +15,18 @@ struct LiveDriver {
     private var hasTarget = false
     private var hasInit: [Bool]
 
+    /// What the first packets say.
+    private static func description(_ track: SegmentTrack) -> RenditionDescription {
+        var description = RenditionDescription(
+            name: track.name, kind: track.kind, codec: track.kind == .video ? "avc1.64001f" : "mp4a.40.2")
+        if track.kind == .video {
+            (description.resolution, description.frameRate) = (PictureSize(width: 1280, height: 720), Rational(50, 1))
+        } else {
+            (description.language, description.title, description.channels) = ("eng", "Main", 2)
+        }
+        return description
+    }
+
     /// Starts on a folder as a restart finds it.
     init(_ tracks: [SegmentTrack], folder: [String: [UInt8]] = [:], unixMilliseconds: UInt64 = 1_800_000_000_000) {
         let playlists = folder.filter { $0.key.hasSuffix(".m3u8") }.mapValues { String(decoding: $0, as: UTF8.self) }
@@ -28,10 +40,7 @@ struct LiveDriver {
         simulation = Simulation(tracks, settings)
         feeder = Feeder(tracks: tracks.count)
         stream = LiveStream(
-            tracks.map {
-                RenditionDescription(
-                    name: $0.name, kind: $0.kind, codec: $0.kind == .video ? "avc1.64001f" : "mp4a.40.2")
-            },
+            tracks.map { RenditionDescription(name: $0.name, kind: $0.kind, codec: nil) },
             settings: .init(), recovered: recovered, now: .zero)
         self.folder = folder
         delivered = tracks.map { _ in 0 }
@@ -71,6 +80,7 @@ struct LiveDriver {
         let name = simulation.tracks[track].name
         if !segment.isGap, segment.isDiscontinuity || !hasInit[track] {
             hasInit[track] = true
+            stream.describe(Self.description(simulation.tracks[track]))
             let bytes = SegmentBytes(TinyMP4.initSegment(timescale: Int(scale), isVideo: isVideo))
             carryOut(
                 stream.addInit(

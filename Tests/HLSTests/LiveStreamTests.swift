@@ -63,7 +63,7 @@ private final class Origin {
         #expect(origin.checker.findings == [])
     }
 
-    @Test(arguments: [0, 1, 2]) func goesOnAfterAKill(damage: Int) {
+    @Test(arguments: [0, 1, 2]) func goesOnAfterAKill(damage: Int) throws {
         let origin = Origin(LiveDriver(pair))
         origin.run(until: .milliseconds(25300))
         var folder = origin.driver.folder
@@ -73,7 +73,18 @@ private final class Origin {
         if damage >= 1 { folder["audio.m3u8"] = Array((folder["audio.m3u8"] ?? []).prefix(300)) }
         if damage >= 2 { folder["video.m3u8"] = [] }
         origin.offset = 25.5
+        let index = String(decoding: folder["index.m3u8"] ?? [], as: UTF8.self)
         origin.driver = LiveDriver(pair, folder: folder)
+        if damage == 0 {
+            // Complete before anything has come.
+            let text = String(decoding: origin.driver.fetch("index.m3u8") ?? [], as: UTF8.self)
+            let (first, before) = (MultivariantPlaylist(text: text), try #require(MultivariantPlaylist(text: index)))
+            #expect(first?.audio == before.audio)
+            #expect(first?.variants.map(\.codecs) == [["avc1.64001f", "mp4a.40.2"]])
+            #expect(first?.variants.map(\.resolution) == before.variants.map(\.resolution))
+            #expect(first?.variants.map(\.frameRate) == before.variants.map(\.frameRate))
+            #expect(first?.variants[0].bandwidth ?? 0 >= before.variants[0].bandwidth)
+        }
         origin.run(until: .seconds(20))
         #expect(origin.driver.simulation.segments[0][0].sequence == last + 1)
         #expect(origin.driver.simulation.segments[0][0].isDiscontinuity)
@@ -108,7 +119,7 @@ private final class Origin {
         driver.run(until: .seconds(15))
         for _ in 0..<300 {
             var folder = driver.folder
-            for name in ["video.m3u8", "audio.m3u8"] {
+            for name in ["video.m3u8", "audio.m3u8", "index.m3u8"] {
                 var bytes = folder[name] ?? []
                 for _ in 0..<Int.random(in: 0...4, using: &random) where !bytes.isEmpty {
                     bytes[Int.random(in: bytes.indices, using: &random)] = UInt8.random(in: 0...255, using: &random)
@@ -184,7 +195,7 @@ private final class Origin {
         }
     }
 
-    @Test func multivariantPlaylistAsWritten() {
+    @Test func multivariantPlaylistAsWritten() throws {
         var playlist = MultivariantPlaylist()
         var variant = MultivariantPlaylist.Variant(uri: "video.m3u8", bandwidth: 4_300_000, averageBandwidth: 4_100_000)
         (variant.codecs, variant.resolution, variant.frameRate) = (
@@ -203,5 +214,12 @@ private final class Origin {
                 video.m3u8
 
                 """)
+        let read = try #require(MultivariantPlaylist(text: playlist.text))
+        #expect(read.text == playlist.text)
+        for length in 0..<playlist.text.utf8.count {
+            let cut = MultivariantPlaylist(text: String(playlist.text.prefix(length)))
+            #expect(cut == nil, "\(length) bytes")
+        }
+        #expect(MultivariantPlaylist(text: playlist.text.replacing("video.m3u8", with: "../video.m3u8")) == nil)
     }
 }

@@ -112,6 +112,74 @@ import Testing
         }
     }
 
+    /// Encoders that reorder count decoding times by the pictures before: a picture that is missing before the cut is
+    /// missing in decoding times behind it.
+    @Test(arguments: 90...110 as ClosedRange<Int64>) func lastsWhatItsSamplesLast(missing: Int64) {
+        var simulation = Simulation([.video50])
+        let times = (0..<300 as Range<Int64>).filter { $0 != missing }.map { MediaTime.milliseconds(20 * $0) }
+        for (index, time) in times.enumerated() {
+            let dts = index < 2 ? time - .milliseconds(40) : times[index - 2]
+            simulation.now = time
+            simulation.feed(0, pts: time, dts: dts, key: index % 50 == 0)
+        }
+        simulation.finish()
+        #expect(simulation.segments[0].count >= 3)
+        #expect(!simulation.segments[0].contains { $0.isDiscontinuity })
+    }
+
+    /// Fragments of `seconds` that come at once, as `ffmpeg -re` sends a fragmented file.
+    private func sendBursts(_ simulation: inout Simulation, of seconds: Int64, from start: Int64, to end: Int64) {
+        var feeder = Feeder(tracks: 2)
+        for burst in stride(from: start, to: end, by: Int(seconds)) {
+            for track in [1, 0] {
+                feeder.isOff = [track != 0, track != 1]
+                feeder.next = simulation.fed.map { Int64($0.count) }
+                let now = simulation.now
+                feeder.send(&simulation, until: .seconds(burst + seconds))
+                simulation.now = now + .milliseconds(10)
+                simulation.tick()
+            }
+            while simulation.now < .seconds(burst + seconds) {
+                simulation.now = simulation.now + .milliseconds(100)
+                simulation.tick()
+            }
+        }
+    }
+
+    @Test(arguments: [2, 4, 6] as [Int64]) func burstsAreNoSilence(seconds: Int64) {
+        var simulation = Simulation(pair)
+        sendBursts(&simulation, of: seconds, from: 0, to: 48)
+        simulation.finish()
+        #expect(simulation.reports.isEmpty)
+        #expect(!simulation.segments[0].contains { $0.isGap || $0.isDiscontinuity })
+        #expect(simulation.segments[0].count >= 20)
+    }
+
+    /// A publisher that went away and came back, behind encoders: sound is there at once, pictures a second later.
+    @Test func comesBackTogether() {
+        var simulation = Simulation(pair)
+        var feeder = Feeder(tracks: 2)
+        feeder.delay[0] = .milliseconds(1500)
+        feeder.run(&simulation, until: .milliseconds(9100))
+        // What the encoder looked ahead at comes out with the loss.
+        feeder.delay[0] = .zero
+        feeder.isOff = [false, true]
+        feeder.run(&simulation, until: .milliseconds(9105))
+        feeder.isOff = [true, true]
+        feeder.delay[0] = .milliseconds(1500)
+        for track in [0, 1] { simulation.lose(track) }
+        feeder.run(&simulation, until: .seconds(20))
+        let before = simulation.fed[0].count
+        feeder.next = [20 * 50, 20 * 48000 / 1024]
+        feeder.isOff = [false, false]
+        feeder.run(&simulation, until: .seconds(30))
+        simulation.finish()
+        #expect(simulation.segments.joined().filter(\.isGap).isEmpty)
+        let back = simulation.segments.map { $0.filter(\.isDiscontinuity) }
+        #expect(back.map(\.count) == [1, 1])
+        #expect(back[0].first?.packets.first == UInt64(before), "the first picture is there")
+    }
+
     @Test func holeInAudioCostsNoVideo() {
         var simulation = Simulation(pair)
         var feeder = Feeder(tracks: 2)

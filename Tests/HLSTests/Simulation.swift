@@ -57,6 +57,11 @@ struct Simulation {
         settle()
     }
 
+    mutating func lose(_ track: Int) {
+        machine.lose(track: track, now: now, &actions)
+        settle()
+    }
+
     mutating func tick() {
         machine.tick(now: now, &actions)
         settle()
@@ -67,6 +72,7 @@ struct Simulation {
         settle()
         for track in tracks.indices {
             #expect(open[track] == nil, "\(tracks[track].name): a segment is left open")
+            if let last = segments[track].last { expectLength(track, last, before: nil) }
             #expect(named[track] == fed[track].count, "\(tracks[track].name): packets are left unnamed")
             #expect(segments[track].map(\.sequence) == segments[0].map(\.sequence))
             #expect(segments[track].map(\.isDiscontinuity) == segments[0].map(\.isDiscontinuity))
@@ -124,6 +130,23 @@ struct Simulation {
         #expect(sequence == expected, "\(tracks[track].name): a hole in the numbers")
     }
 
+    /// A segment lasts what its samples last, as MP4 has it: in decoding time, and up to the next segment's first sample
+    /// where there is no break between them.
+    private func expectLength(_ track: Int, _ segment: Segment, before next: Segment?) {
+        let packets = segment.packets.map { fed[track][Int($0)] }
+        guard let first = packets.first, let last = packets.last else {
+            if !segment.isGap { Issue.record("\(tracks[track].name): segment \(segment.sequence) is empty") }
+            return
+        }
+        var end = last.dts + last.duration
+        if let next, !next.isDiscontinuity, let follower = next.packets.first.map({ fed[track][Int($0)] }) {
+            let hole = follower.dts - end
+            #expect(hole <= tracks[track].period, "\(tracks[track].name): \(hole) without a discontinuity")
+            if follower.dts > last.dts { end = follower.dts }
+        }
+        #expect(segment.duration == end - first.dts, "\(tracks[track].name): segment \(segment.sequence)")
+    }
+
     private mutating func expectNamed(_ track: Int, _ id: UInt64) {
         #expect(Int(id) == named[track], "\(tracks[track].name): out of order")
         named[track] += 1
@@ -135,10 +158,7 @@ struct Simulation {
         let target = machine.targetDuration ?? 0
         #expect(target > 0)
         #expect(segment.duration <= .seconds(Int64(target)) + .milliseconds(1))
-        if let last = segments[track].last, !last.isGap, !segment.isGap, !segment.isDiscontinuity {
-            // Without a discontinuity a segment starts where the one before ends.
-            #expect(last.start + last.duration == segment.start)
-        }
+        if let last = segments[track].last { expectLength(track, last, before: segment) }
         segments[track].append(segment)
     }
 
@@ -189,6 +209,16 @@ struct Feeder {
                 }
             }
             simulation.tick()
+        }
+    }
+
+    /// All that `end` bounds at once.
+    mutating func send(_ simulation: inout Simulation, until end: MediaTime) {
+        for track in simulation.tracks.indices where !isOff[track] {
+            while time(simulation, track) < end {
+                send(&simulation, track)
+                next[track] += 1
+            }
         }
     }
 

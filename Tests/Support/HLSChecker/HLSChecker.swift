@@ -6,6 +6,8 @@ package struct HLSChecker {
     private struct Rendition {
         var media: CheckedMedia
         var firstSequence: Int
+        /// When `media` was seen, seconds.
+        var seen = 0.0
         var longest: [Int: Double] = [:]
         /// Bits and seconds of the segments seen, oldest first.
         var sizes: [(bits: Double, seconds: Double)] = []
@@ -69,7 +71,7 @@ package struct HLSChecker {
         let media = reader.media(String(decoding: bytes, as: UTF8.self))
         note(reader.findings)
         var rendition = renditions[uri] ?? Rendition(media: CheckedMedia(), firstSequence: media.mediaSequence)
-        if renditions[uri] != nil { compare(uri, rendition, media, now: now) }
+        if renditions[uri] != nil { compare(uri, rendition, media) }
         let known = (rendition.media.segments.last?.sequence).map { renditions[uri] == nil ? -1 : $0 } ?? -1
         for segment in media.segments {
             rendition.longest[segment.sequence] = max(rendition.longest[segment.sequence] ?? 0, media.duration)
@@ -82,12 +84,12 @@ package struct HLSChecker {
         {
             complain("6.2.2", uri, "\(media.duration) s are less than three target durations of \(target) s")
         }
-        rendition.media = media
+        (rendition.media, rendition.seen) = (media, now)
         renditions[uri] = rendition
     }
 
     /// Section 6.2.1: what may change in a live playlist.
-    private mutating func compare(_ uri: String, _ old: Rendition, _ new: CheckedMedia, now: Double) {
+    private mutating func compare(_ uri: String, _ old: Rendition, _ new: CheckedMedia) {
         if old.media.target != new.target { complain("6.2.1", uri, "EXT-X-TARGETDURATION has changed") }
         if new.mediaSequence < old.media.mediaSequence {
             return complain(
@@ -103,7 +105,8 @@ package struct HLSChecker {
             guard let same = current[segment.sequence] else {
                 if segment.sequence < new.mediaSequence { tagsGone += segment.isDiscontinuity ? 1 : 0 }
                 let stay = segment.duration + (old.longest[segment.sequence] ?? 0)
-                if !segment.isGap { removed.append(Removed(uri: segment.uri, until: now + stay)) }
+                // It left the playlist at some time since it was seen there.
+                if !segment.isGap { removed.append(Removed(uri: segment.uri, until: old.seen + stay)) }
                 continue
             }
             if same.uri != segment.uri || same.duration != segment.duration || same.map != segment.map
