@@ -86,6 +86,12 @@ package final class Outlet: @unchecked Sendable {
 
     private func renew(_ format: StreamFormat) throws(NodeFault) {
         nextSequence = frames?.nextSequence ?? packets?.nextSequence ?? nextSequence
+        let orphan = port.mapping == nil ? orphan : nil
+        if let orphan {
+            // Its readers find the sequence going on, in this ring or in the next.
+            (generation, nextSequence) = (max(generation, orphan.identity.generation), orphan.head)
+            needsDiscontinuity = true
+        }
         let spec = ringSpec(format)
         // A ring past all bounds has no size; making it says so.
         let size = spec.fileSize ?? 0
@@ -94,17 +100,19 @@ package final class Outlet: @unchecked Sendable {
         guard let reservation = budget.reserve(size) else { throw overBudget(size) }
         let mapping: RingMapping
         do throws(RingError) {
+            let adopted = orphan.flatMap { $0.isMade(of: spec, extradata: format.coded?.extradata ?? []) ? $0 : nil }
             if format.type.isRaw {
-                let writer = try FrameRingWriter(creating: path, spec: spec, group: group)
+                let writer = try makeFrameRing(spec, adopting: adopted)
                 mapping = writer.mapping
                 setRingState(.superseded)
                 frames = consume writer
             } else {
-                let writer = try makePacketRing(spec, format.coded?.extradata ?? [])
+                let writer = try makePacketRing(spec, format.coded?.extradata ?? [], adopting: adopted)
                 mapping = writer.mapping
                 setRingState(.superseded)
                 packets = consume writer
             }
+            if adopted == nil { orphan?.supersede() }
         } catch { throw ringFault(error, spec) }
         self.format = format
         generation += 1
@@ -116,7 +124,25 @@ package final class Outlet: @unchecked Sendable {
         if let slot { try names.give(slot, to: path) }
     }
 
-    private func makePacketRing(_ spec: RingSpec, _ extradata: [UInt8]) throws(RingError) -> PacketRingWriter {
+    /// What an engine that was killed left under this outlet's name: processes may still read it.
+    private var orphan: RingMapping? {
+        do throws(RingError) {
+            let ring = try RingMapping.open(path: path)
+            return ring.isWriterAlive || ring.isRemoved ? nil : ring
+        } catch { return nil }
+    }
+
+    private func makeFrameRing(
+        _ spec: RingSpec, adopting orphan: RingMapping?
+    ) throws(RingError) -> FrameRingWriter {
+        if let orphan { return try FrameRingWriter(adopting: orphan) }
+        return try FrameRingWriter(creating: path, spec: spec, group: group)
+    }
+
+    private func makePacketRing(
+        _ spec: RingSpec, _ extradata: [UInt8], adopting orphan: RingMapping?
+    ) throws(RingError) -> PacketRingWriter {
+        if let orphan { return try PacketRingWriter(adopting: orphan) }
         let made: Result<PacketRingWriterBox, RingError> = extradata.withUnsafeBytes { bytes in
             do throws(RingError) {
                 return .success(

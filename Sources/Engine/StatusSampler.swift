@@ -10,6 +10,8 @@ package final class StatusSampler: Sendable {
     private struct State {
         var ports: [OutletPort] = []
         var samples = 0
+        /// What else is looked at once a second.
+        var others: [@Sendable () -> Void] = []
     }
 
     private static let period = MediaTime.seconds(1).nanoseconds
@@ -24,6 +26,9 @@ package final class StatusSampler: Sendable {
 
     /// From now on these outlets are looked at, and no others.
     func watch(_ ports: [OutletPort]) { state.withLock { $0.ports = ports } }
+
+    /// From now on `look` is called once a second too. In steady state it must not allocate.
+    package func add(_ look: @escaping @Sendable () -> Void) { state.withLock { $0.others.append(look) } }
 
     /// Starts its thread, which samples until `stop`. Once.
     package func start() { startThread(name: "sampler") { [self] in run() } }
@@ -54,6 +59,7 @@ package final class StatusSampler: Sendable {
             state.samples += 1
             let decays = state.samples % Self.samplesInMinute == 0
             for port in state.ports { port.sample(at: now, decays: decays) }
+            for look in state.others { look() }
         }
     }
 }

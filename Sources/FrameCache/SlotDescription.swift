@@ -10,7 +10,8 @@ extension Slot {
     /// - Parameter now: monotonic nanoseconds.
     package func json(at now: Int64) -> JSON {
         let members: [JSONObject.Member] = [
-            ("id", .string(id)), ("slot_id", .string(id)), ("path", .string(path)), ("origin", .string(origin.rawValue)),
+            ("id", .string(id)), ("slot_id", .string(id)), ("path", .string(path)),
+            ("origin", .string(origin.rawValue)),
             ("outlet", outlet.map(JSON.string) ?? .null),
         ]
         return .object(JSONObject(members + mapping.description(at: now)))

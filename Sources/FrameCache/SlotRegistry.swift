@@ -64,6 +64,7 @@ package final class SlotRegistry: Sendable {
     private let log: EngineLog
     private let work = Mutex<[String: SlotOrigin]>([:])
     private let found = Mutex<[String: Slot]>([:])
+    private let folderTime = Atomic<Int64>(.min)
     /// Slots that were taken up because their writers found no engine.
     package let takenUp = Atomic<UInt64>(0)
     /// Slots that were removed because their writer had gone.
@@ -207,9 +208,11 @@ package final class SlotRegistry: Sendable {
 
     // MARK: Keeping house
 
-    /// Frees the places of dead readers, and removes slots that nobody writes or reads any more. Once a second.
+    /// Frees the places of dead readers, and removes slots that nobody writes or reads any more. Once a second; costs one
+    /// system call while there are none.
     package func sweep() {
         _ = work.withLockIfAvailable { origins in
+            guard hasChanged() || found.withLock({ !$0.isEmpty }) else { return }
             refresh(&origins)
             for var slot in found.withLock({ Array($0.values) }) where slot.outlet == nil {
                 _ = slot.mapping.sweepDeadReaders()
@@ -222,6 +225,14 @@ package final class SlotRegistry: Sendable {
             }
             refresh(&origins)
         }
+    }
+
+    /// Whether names came into the folder or left it since this was asked last.
+    private func hasChanged() -> Bool {
+        var status = stat()
+        guard stat(names.folder, &status) == 0 else { return false }
+        let time = Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec)
+        return folderTime.exchange(time, ordering: .relaxed) != time
     }
 
     private func reclaim(_ slot: Slot) {

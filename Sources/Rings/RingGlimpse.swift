@@ -96,6 +96,11 @@ extension RingMapping {
     }
 
     /// Whether the ring could have been made of `spec`: same areas, same format. Generation and first sequence aside.
+    public func isMade(of spec: RingSpec, extradata wanted: [UInt8]) -> Bool {
+        isMade(of: spec) && extradata.elementsEqual(wanted)
+    }
+
+    /// The same of rings without extradata.
     public func isMade(of spec: RingSpec) -> Bool {
         guard var wanted = spec.identity else { return false }
         (wanted.generation, wanted.clock_domain) = (identity.generation, identity.clock_domain)

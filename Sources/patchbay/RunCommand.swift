@@ -69,6 +69,7 @@ enum RunCommand {
             try PortLink(port: servers.address.port, to: run.services.ringFolder, run.slots)
         }
         defer { link.remove() }
+        run.engine.sampler.add { run.slots.sweep() }
         run.engine.sampler.start()
         defer { run.engine.sampler.stop() }
         do throws(GraphRefusal) { try await run.engine.apply(file.document) } catch {

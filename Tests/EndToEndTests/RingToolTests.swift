@@ -130,6 +130,30 @@ extension EndToEndTests {
             #expect(try !output(port, "list").contains("w1"))
         }
 
+        /// The engine is killed and started again: a reader of an outlet stays on the same ring, and sequences go on.
+        @Test func aReaderOutlivesTheEngine() throws {
+            let first = try Patchbay(graph, data: data)
+            let file = data.file("pictures.y4m")
+            let reader = try ChildProcess(
+                "/bin/sh",
+                [
+                    "-c", "exec \"$0\" ring read camera.video --count 100 --at 127.0.0.1:\(first.port) >\"$1\"",
+                    Patchbay.program, file,
+                ])
+            let size = { (try? FileManager.default.attributesOfItem(atPath: file)[.size] as? Int) ?? 0 }
+            #expect(holds(within: 20) { size() > 640 * 360 * 30 })
+            first.child.kill()
+            #expect(reader.isRunning)
+            let second = try Patchbay(graph, data: data, port: first.port)
+            #expect(reader.exit(within: 20) == 0, "\(reader.messages)")
+            let numbers = try frameNumbers(file, size: PictureSize(width: 640, height: 360)).map { Int($0 ?? 0) }
+            let steps = zip(numbers, numbers.dropFirst()).filter { $1 != $0 + 1 }
+            #expect(numbers.count == 100 && steps.count == 1 && steps.first?.1 == 0, "\(numbers)")
+            let shown = try slot(second, "cam1")
+            #expect(shown["generation"] as? Int == 1 && (shown["head"] as? Int ?? 0) >= 100)
+            #expect(second.interrupt() == 0)
+        }
+
         /// Everything that a user may get wrong is said.
         @Test func mistakesAreSaid() throws {
             let engine = try Patchbay(graph, data: data)
