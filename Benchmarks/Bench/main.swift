@@ -1,6 +1,6 @@
 // Bench: the whole program beside its rivals and bounds. tools/bench builds and calls it.
 //
-//     Bench [NAME] [--short] [--json FILE] --program PATCHBAY --rings RINGBENCH --counter LIBRARY --root FOLDER
+//     Bench [NAME] [--short] [--json FILE] --program PATCHBAY --rings RINGBENCH --shm SHM --counter LIBRARY --root FOLDER
 //
 // Exit code 1: a ratio or a count is past its recorded bound, or a benchmark did not run.
 import CLinux
@@ -12,7 +12,7 @@ struct Options {
     private(set) var chosen = Options.names
     private(set) var isShort = false
     private(set) var jsonFile: String?
-    private(set) var program = "", rings = "", counter = "", root = ""
+    private(set) var program = "", rings = "", shm = "", counter = "", root = ""
     /// Clips, outputs and logs.
     var folder: String { "\(root)/.build/bench" }
     var log: String { "\(folder)/log" }
@@ -30,6 +30,7 @@ struct Options {
             case "--json": jsonFile = try value()
             case "--program": program = try value()
             case "--rings": rings = try value()
+            case "--shm": shm = try value()
             case "--counter": counter = try value()
             case "--root": root = try value()
             case let name where Options.names.contains(name): chosen = [name]

@@ -29,7 +29,11 @@ enum LaneHop {
             rmdir(folder)
         }
         period.store(Int64(1e9 / options.rate), ordering: .relaxed)
-        let engine = try await start(in: folder)
+        let document: JSON = [
+            "patchbay": 1,
+            "nodes": ["ping": ["kind": "source.ping"], "pong": ["kind": "sink.ping", "inputs": ["in": "ping.out"]]],
+        ]
+        let engine = try await startEngine([NodeKind(PingSource.self), NodeKind(PingSink.self)], document, in: folder)
         let hops = Int(options.rate / 2)
         let rounds = max(1, Int(options.seconds.rounded()))
         times.withLock { $0.reserveCapacity(rounds * hops) }
@@ -49,20 +53,17 @@ enum LaneHop {
         ]
         return result.compact
     }
+}
 
-    private static func start(in folder: String) async throws -> Engine {
-        let clock = SystemClock()
-        let services = EngineServices(
-            timeline: Timeline(clock: clock), files: try FileService(), log: EngineLog(clock: clock, minimum: .warning),
-            dataFolder: folder, ringFolder: folder, live: LiveDirectory())
-        let engine = Engine(kinds: [NodeKind(PingSource.self), NodeKind(PingSink.self)], services: services)
-        let document: JSON = [
-            "patchbay": 1,
-            "nodes": ["ping": ["kind": "source.ping"], "pong": ["kind": "sink.ping", "inputs": ["in": "ping.out"]]],
-        ]
-        try await engine.apply(GraphDocument(document))
-        return engine
-    }
+/// An engine that runs these kinds' graph, with its rings in `folder`.
+func startEngine(_ kinds: [NodeKind], _ document: JSON, in folder: String) async throws -> Engine {
+    let clock = SystemClock()
+    let services = EngineServices(
+        timeline: Timeline(clock: clock), files: try FileService(), log: EngineLog(clock: clock, minimum: .warning),
+        dataFolder: folder, ringFolder: folder, live: LiveDirectory())
+    let engine = Engine(kinds: kinds, services: services)
+    try await engine.apply(GraphDocument(document))
+    return engine
 }
 
 /// `source.ping` and `sink.ping` have no settings.
@@ -106,9 +107,11 @@ actor PingSource: DataNode {
         if let claim = context.outlet("out")?.claim() {
             var grain = Grain.empty()
             grain.pts = now
+            markTrace(begins: true, 0)
             // As a futex's sender takes its stamp just before it sends.
             grain.origin = context.now
             context.outlet("out")?.publish(claim, grain)
+            markTrace(begins: false, 0)
         }
         return .until(due)
     }

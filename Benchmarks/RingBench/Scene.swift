@@ -131,6 +131,8 @@ final class Scene {
         accounts[subject].elapsed += elapsed
         accounts[subject].sent += sent
         accounts[subject].rates.append(Double(sent) * 1e9 / Double(elapsed))
+        // A futex's word carries the newest stamp only: the last frame's must have been seen.
+        _ = poll(nil, 0, 5)
         end.end()
         board.over.pointee.store(turn, ordering: .sequentiallyConsistent)
         try waitUntil(board.done, reaches: options.readers, "\(options.subjects[subject]) at a reader")
@@ -205,8 +207,9 @@ func processNanoseconds() -> Int64 {
     return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
 }
 
-/// A system call that does nothing and can be seen in a trace: where a subject's turn begins and ends.
-private func markTrace(begins: Bool, _ subject: Int) {
+/// A system call that does nothing and can be seen in a trace: where a subject's turn, or a
+/// lane's publish, begins and ends.
+func markTrace(begins: Bool, _ subject: Int) {
     _ = getpgid(pid_t(traceMark + 2 * subject + (begins ? 0 : 1)))
 }
 

@@ -3,14 +3,16 @@
 //     RingBench scene [--subjects futex,ring] [--readers 1] [--placement one|apart|free] [--drive paced|flat|spin|...]
 //                     [--rate 50] [--round 0.5] [--rounds 10]
 //     RingBench lanes [--seconds 10] [--rate 50]
+//     RingBench lossless [--seconds 10]
 //
-// `scene` is from one process to others (Scene.swift), `lanes` from node to node through an engine.
+// `scene` is from one process to others (Scene.swift), `lanes` from node to node through an engine, `lossless` the same as
+// fast as it goes.
 //
 // Prints one JSON line; times are in microseconds.
 import CLinux
 import Graph
 
-/// What `lanes` is told.
+/// What `lanes` and `lossless` are told.
 struct Options {
     var seconds = 10.0
     var rate = 50.0
@@ -83,7 +85,8 @@ do {
         print(scene.json.compact)
     case "reader": try Reader(Array(arguments.dropFirst())).run()
     case "lanes": print(try await LaneHop.compare(lanesOptions(arguments.dropFirst())))
-    default: throw BenchFault.usage("usage: RingBench scene|lanes [--option value]...")
+    case "lossless": print(try await LaneFlood.compare(lanesOptions(arguments.dropFirst())))
+    default: throw BenchFault.usage("usage: RingBench scene|lanes|lossless [--option value]...")
     }
 } catch {
     complain("RingBench: \(error)")
