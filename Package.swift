@@ -57,6 +57,10 @@ let package = Package(
             name: "API", dependencies: ["Engine", "CMicroHTTPD", "CLinux"],
             resources: [.embedInCode("Resources/dashboard.html")], swiftSettings: strict),
 
+        // The C library for other programs: checked here, built by tools/library.
+        .target(
+            name: "PatchbayRing", dependencies: ["Rings", "Media", "CRingLayout", "CLinux"], swiftSettings: strict),
+
         // Floor 6: the program.
         .executableTarget(
             name: "patchbay",
@@ -120,6 +124,12 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "RingsTests", dependencies: ["Rings", "CRingLayout", "CLinux", "RingPeer"], swiftSettings: strict),
+
+        // The C library's tests compile programs in C with it.
+        .testTarget(
+            name: "PatchbayRingTests",
+            dependencies: ["PatchbayRing", "EndToEnd", "GraphHarness", "Rings", "CLinux", "CRingLayout"],
+            exclude: ["Programs", "Frozen"], swiftSettings: strict),
 
         // Benchmarks.
         .executableTarget(

@@ -51,9 +51,10 @@ struct SlotAudio: NodeSettings {
 
 /// Coded packets in a slot.
 struct SlotPackets: NodeSettings {
-    enum Kind: String, SettingChoice { case video, audio, data }
+    enum Kind: String, SettingChoice { case video, audio, data, transport }
 
-    static let codec = Setting<String>(required: "codec", "libav's name of the codec: h264, hevc, aac, opus, scte_35.")
+    static let codec = Setting<String>(
+        required: "codec", "libav's name of the codec: h264, hevc, aac, opus, scte_35, mpegts.")
     static let type = Setting("type", default: Kind.video, "What the packets are.")
     static let size = Setting<PictureSize?>("size", default: nil, "Picture size, pixels.")
     static let rate = Setting<Rational?>("rate", default: nil, "Pictures a second.")
@@ -61,12 +62,15 @@ struct SlotPackets: NodeSettings {
     static let layout = Setting<ChannelLayout?>("layout", default: nil, "Channels.")
     static let bitRate = Setting<BitRate?>("bitrate", default: nil, "Bits a second; decides how large the ring is.")
 
-    static let declarations: [SettingDeclaration] = .of(codec, type, size, rate, sampleRate, layout, bitRate)
+    static let extradata = Setting<SlotExtradata?>("extradata", default: nil, "What a decoder needs beforehand.")
+
+    static let declarations: [SettingDeclaration] = .of(codec, type, size, rate, sampleRate, layout, bitRate, extradata)
     let format: StreamFormat
 
     init(_ values: SettingValues) {
         var coded = CodedFormat(codec: values[Self.codec])
         coded.bitRate = values[Self.bitRate]?.bitsPerSecond ?? 0
+        coded.extradata = values[Self.extradata]?.bytes ?? []
         switch values[Self.type] {
         case .video:
             coded.picture = values[Self.size].map { PictureFormat(size: $0, rate: values[Self.rate]) }
@@ -77,6 +81,7 @@ struct SlotPackets: NodeSettings {
                 layout: values[Self.layout] ?? .stereo, blockSamples: 1024)
             format = .codedAudio(coded)
         case .data: format = .data(coded)
+        case .transport: format = .transport
         }
     }
 }

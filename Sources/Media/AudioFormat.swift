@@ -5,7 +5,13 @@ public enum SampleFormat: String, Hashable, Sendable, CaseIterable {
     case u8, s16, s32, flt, dbl
     case u8p, s16p, s32p, fltp, dblp
 
-    public var isPlanar: Bool { rawValue.hasSuffix("p") }
+    /// Finds a format by libav's name. By bytes, as pixel formats are.
+    public init?(_ name: some StringProtocol) {
+        guard let known = Self.allCases.first(where: { $0.rawValue.utf8.elementsEqual(name.utf8) }) else { return nil }
+        self = known
+    }
+
+    public var isPlanar: Bool { rawValue.utf8.last == UInt8(ascii: "p") }
     /// Bytes of one sample of one channel.
     public var sampleSize: Int {
         switch self {
@@ -47,7 +53,7 @@ public struct ChannelLayout: Hashable, Sendable, CustomStringConvertible {
     ]
 
     public init?(_ text: some StringProtocol) {
-        guard let layout = Self.named.first(where: { $0.description == text }) else { return nil }
+        guard let layout = Self.named.first(where: { $0.description.utf8.elementsEqual(text.utf8) }) else { return nil }
         self = layout
     }
 }

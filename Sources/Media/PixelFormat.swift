@@ -25,16 +25,19 @@ public struct PixelFormat: Hashable, Sendable, CustomStringConvertible {
     public let components: [Component]
 
     public var description: String { name }
-    public var planeCount: Int { (components.map(\.plane).max() ?? 0) + 1 }
+    public var planeCount: Int { (components.map { $0.plane }.max() ?? 0) + 1 }
     /// Bytes of a sample's word.
     public var wordSize: Int { bits > 8 ? 2 : 1 }
 
-    public static func == (a: PixelFormat, b: PixelFormat) -> Bool { a.name == b.name }
+    public static func == (a: PixelFormat, b: PixelFormat) -> Bool {
+        a.name.utf8.elementsEqual(b.name.utf8)
+    }
     public func hash(into hasher: inout Hasher) { hasher.combine(name) }
 
     /// Finds a format by libav's name.
     public init?(_ name: some StringProtocol) {
-        guard let known = Self.byName[String(name)] else { return nil }
+        // By bytes: names are ASCII, and comparing text by Unicode's rules would put its tables into the C library.
+        guard let known = Self.all.first(where: { $0.name.utf8.elementsEqual(name.utf8) }) else { return nil }
         self = known
     }
 
@@ -47,7 +50,7 @@ public struct PixelFormat: Hashable, Sendable, CustomStringConvertible {
     /// Bytes of one line of `plane` in a picture `width` pixels wide, without padding.
     public func lineSize(plane: Int, width: Int) -> Int {
         let pairs = (width + (1 << chromaShiftX) - 1) >> chromaShiftX
-        let steps = components.lazy.filter { $0.plane == plane }.map(\.step)
+        let steps = components.lazy.filter { $0.plane == plane }.map { $0.step }
         if isChroma(plane: plane) { return pairs * (steps.min() ?? wordSize) }
         // Packed 4:2:2 keeps two pixels in four bytes, the step of its chroma: an odd width takes a whole pair more.
         let isPackedPairs = planeCount == 1 && chromaShiftX == 1
@@ -76,9 +79,7 @@ extension PixelFormat {
             packed("gray10le", 10, false, 0, [(2, 0)]),
         ]
 
-    public static let yuv420p = byName["yuv420p"]!
-
-    private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
+    public static let yuv420p = planar("yuv420p", 8, 1, 1, order: [0, 1, 2], isRGB: false)
 
     private static func planar() -> [PixelFormat] {
         var formats: [PixelFormat] = []

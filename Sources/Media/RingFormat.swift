@@ -174,7 +174,7 @@ extension AudioFormat {
 
     fileprivate init(_ audio: pbr_audio) throws(FormatError) {
         let name = text(of: audio.sample_format)
-        guard let sampleFormat = SampleFormat(rawValue: name) else { throw .unknownSampleFormat(name) }
+        guard let sampleFormat = SampleFormat(name) else { throw .unknownSampleFormat(name) }
         guard (1...768_000).contains(audio.sample_rate) else { throw .absurd("sample rate \(audio.sample_rate)") }
         guard (1...64).contains(audio.channels) else { throw .absurd("\(audio.channels) channels") }
         guard audio.layout_mask == 0 || audio.layout_mask.nonzeroBitCount == Int(audio.channels) else {

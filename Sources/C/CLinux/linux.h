@@ -6,6 +6,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1
 #endif
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -130,6 +131,16 @@ LINUX_SHIM void *linux_map(void *at, size_t size, int protection, int flags, int
     return address == MAP_FAILED ? (void *)0 : address;
 }
 
+// Variables of a thread can't be said in Swift. Text of the calling thread, LINUX_THREAD_TEXT bytes; one for each module.
+#define LINUX_THREAD_TEXT 512
+LINUX_SHIM char *linux_thread_text(void) {
+    static __thread char text[LINUX_THREAD_TEXT];
+    return text;
+}
+
+// program_invocation_short_name is a mutable variable; nothing changes it.
+LINUX_SHIM const char *linux_program_name(void) { return program_invocation_short_name; }
+
 // A number for the calling thread that costs no system call: the address of its thread control block.
 LINUX_SHIM uintptr_t linux_thread_identity(void) { return (uintptr_t)pthread_self(); }
 
@@ -158,6 +169,24 @@ LINUX_SHIM int linux_exit_status(int status) { return WIFEXITED(status) ? WEXITS
 // SIG_IGN and SIG_DFL are casts.
 LINUX_SHIM void linux_ignore_signal(int number) { signal(number, SIG_IGN); }
 LINUX_SHIM void linux_default_signal(int number) { signal(number, SIG_DFL); }
+
+// sockaddr_in and sockaddr_in6 are cast to sockaddr. Begins to connect a socket that never blocks; it is writable, with
+// its SO_ERROR 0, once it is connected. `octets` are 4 or 16 bytes in network order.
+LINUX_SHIM int linux_begin_connect(const uint8_t *octets, int count, uint16_t port) {
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    if (count == 4) memcpy(&v4.sin_addr, octets, 4);
+    else memcpy(&v6.sin6_addr, octets, 16);
+    int fd = socket(count == 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return -errno;
+    const struct sockaddr *address = count == 4 ? (const struct sockaddr *)&v4 : (const struct sockaddr *)&v6;
+    if (connect(fd, address, count == 4 ? sizeof v4 : sizeof v6) == 0 || errno == EINPROGRESS) return fd;
+    int error = errno;
+    close(fd);
+    return -error;
+}
+// MSG_NOSIGNAL is an enumerator in some headers and a macro in others.
+LINUX_SHIM int linux_no_signal(void) { return MSG_NOSIGNAL; }
 
 // sockaddr_in and sockaddr_in6 are cast to sockaddr. Connects within `seconds`, which later reads and writes are held to
 // as well; `octets` are 4 or 16 bytes in network order.
