@@ -28,5 +28,11 @@ package func writesCaptions(videoEncoder encoder: String) -> Bool {
     }
 }
 
+/// Whether a video encoder codes fields as such. HEVC as x265 writes it, and the codecs of the web, know whole pictures.
+package func codesFields(videoEncoder encoder: String) -> Bool {
+    guard let id = avcodec_find_encoder_by_name(encoder)?.pointee.id else { return false }
+    return ![AV_CODEC_ID_HEVC, AV_CODEC_ID_VP8, AV_CODEC_ID_VP9, AV_CODEC_ID_AV1].contains(id)
+}
+
 /// Whether this build of libavcodec has an encoder of that name.
 package func hasEncoder(_ name: String) -> Bool { avcodec_find_encoder_by_name(name) != nil }

@@ -11,18 +11,16 @@ private final class DecoderBox {
     init(_ decoder: consuming AudioDecoder) { self.decoder = decoder }
 }
 
-struct AudioDecoding {
+final class AudioDecoding: CodecWork {
     private let inlet: Inlet
     private let outlet: Outlet
     private let context: NodeContext
-    private var phase = DecodingPhase.waiting
     private var box: DecoderBox?
-    private var hasBlock = false
+    private(set) var hasOutput = false
     /// Something was lost before the next block.
     private var isDiscontinuity = false
     /// The newest packet's: a block's, since audio is neither reordered nor held back.
     private var carried = Grain.empty()
-    private var fault: NodeFault?
 
     init(_ inlet: Inlet, _ outlet: Outlet, _ context: NodeContext) {
         self.inlet = inlet
@@ -30,80 +28,46 @@ struct AudioDecoding {
         self.context = context
     }
 
-    mutating func changed(_ news: InletNews) {
-        switch news {
-        case .format(let format):
-            if box == nil { open(format) } else { finish(then: format) }
-        case .ended:
-            if box == nil { phase = .ended } else { finish(then: nil) }
-        case .absent: outlet.set(.absent)
-        case .noSignal: outlet.set(.noSignal)
-        case .rewired: isDiscontinuity = true
+    func noteLoss() { isDiscontinuity = true }
+
+    func finish(isLost: Bool) { _ = box?.decoder.finish() }
+
+    func close() { box = nil }
+
+    func open(_ format: StreamFormat) throws(NodeFault) {
+        guard let coded = format.coded else { throw NodeFault(.internalError, "\(format.type) is not coded") }
+        do throws(AVFault) { box = DecoderBox(try AudioDecoder(coded)) } catch {
+            throw NodeFault(.unsupported, "\(coded.codec) can't be decoded: \(error.description)")
         }
     }
 
-    private mutating func finish(then next: StreamFormat?) {
-        _ = box?.decoder.finish()
-        phase = .finishing(next: next)
-    }
-
-    private mutating func open(_ format: StreamFormat) {
-        guard let coded = format.coded else { return }
-        do throws(AVFault) {
-            box = DecoderBox(try AudioDecoder(coded))
-            phase = .decoding
-        } catch {
-            fault = NodeFault(.unsupported, "\(coded.codec) can't be decoded: \(error.description)")
-        }
-    }
-
-    mutating func step() -> TrackStep {
-        if let fault { return .failed(fault) }
-        switch phase {
-        case .waiting: return .idle
-        case .ended: return .ended
-        case .decoding, .finishing: break
-        }
-        if hasBlock { return publish() }
-        guard let box else { return .idle }
+    func receive() -> CodecOutput {
+        guard let box else { return .none }
         switch box.decoder.receive() {
         case .block(let formatChanged):
-            hasBlock = true
-            if formatChanged { declare(box.decoder.block) }
-            if let fault { return .failed(fault) }
-            return publish()
-        case .none: return feed(box)
-        case .end: return reopen()
+            hasOutput = true
+            guard formatChanged else { return .ready }
+            do throws(NodeFault) { try declare(box.decoder.block) } catch { return .failed(error) }
+            return .ready
+        case .none: return .none
+        case .end: return .end
         case .failed:
             context.counters.errors.wrappingAdd(1, ordering: .relaxed)
-            return .busy
+            return .refused
         }
-    }
-
-    private mutating func reopen() -> TrackStep {
-        guard case .finishing(let next) = phase else { return .idle }
-        box = nil
-        guard let next else {
-            phase = .ended
-            return .ended
-        }
-        phase = .waiting
-        open(next)
-        return .busy
     }
 
     /// Makes the ring; blocks may grow later (PCM, Vorbis), so there is room for the usual largest.
-    private mutating func declare(_ block: DecodedBlock) {
+    private func declare(_ block: DecodedBlock) throws(NodeFault) {
         guard var format = block.format else {
-            fault = NodeFault(.unsupported, "the decoder gives a sample format or layout that rings don't carry")
-            return
+            throw NodeFault(.unsupported, "the decoder gives a sample format or layout that rings don't carry")
         }
         format.blockSamples = max(format.blockSamples, 2048)
-        do throws(NodeFault) { try outlet.declare(.rawAudio(format)) } catch { fault = error }
+        try outlet.declare(.rawAudio(format))
     }
 
-    private mutating func feed(_ box: DecoderBox) -> TrackStep {
-        guard case .decoding = phase else { return .busy }
+    func feed() -> CodecStep {
+        guard let box else { return .idle }
         switch inlet.peekPacket() {
         case .nothing: return .idle
         case .lapped:
@@ -123,7 +87,7 @@ struct AudioDecoding {
         }
     }
 
-    private mutating func publish() -> TrackStep {
+    func publish() -> CodecStep {
         guard let box, case .rawAudio(var format)? = outlet.format else { return .idle }
         let block = box.decoder.block
         if block.samples > format.blockSamples {
@@ -131,7 +95,7 @@ struct AudioDecoding {
             do throws(NodeFault) { try outlet.declare(.rawAudio(format)) } catch { return .failed(error) }
         }
         guard outlet.isReady else { return .idle }
-        hasBlock = false
+        hasOutput = false
         guard let claim = outlet.claim() else { return .busy }
         for plane in 0..<format.planeCount {
             guard let source = block.plane(plane) else { continue }
@@ -152,10 +116,5 @@ struct AudioDecoding {
         grain.duration = MediaTime(ticks: Int64(block.samples), timeBase: format.timeBase).nanoseconds
         grain.isKey = true
         return grain
-    }
-
-    mutating func stop() {
-        box = nil
-        phase = .ended
     }
 }

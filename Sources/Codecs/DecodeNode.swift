@@ -35,16 +35,16 @@ package actor DecodeNode: DataNode {
 
     package nonisolated let context: NodeContext
     package nonisolated var unownedExecutor: UnownedSerialExecutor { context.executor }
-    private var video: VideoDecoding?
-    private var audio: AudioDecoding?
+    private var video: CodecShell<VideoDecoding>?
+    private var audio: CodecShell<AudioDecoding>?
 
     package init(_ settings: DecodeSettings, in context: NodeContext) {
         self.context = context
         if let inlet = context.inlet("video"), let outlet = context.outlet("video") {
-            video = VideoDecoding(inlet, outlet, settings, context)
+            video = CodecShell(VideoDecoding(inlet, outlet, settings, context), inlet, outlet)
         }
         if let inlet = context.inlet("audio"), let outlet = context.outlet("audio") {
-            audio = AudioDecoding(inlet, outlet, context)
+            audio = CodecShell(AudioDecoding(inlet, outlet, context), inlet, outlet)
         }
     }
 
@@ -55,12 +55,12 @@ package actor DecodeNode: DataNode {
     }
 
     package func step() -> Step {
-        let pictures = video?.step() ?? .ended
-        let sound = audio?.step() ?? .ended
+        let pictures = video?.step().step ?? .finished
+        let sound = audio?.step().step ?? .finished
         for case .failed(let fault) in [pictures, sound] { return .failed(fault) }
         switch (pictures, sound) {
-        case (.ended, .ended): return .finished
-        case (.busy, _), (_, .busy): return .again
+        case (.finished, .finished): return .finished
+        case (.again, _), (_, .again): return .again
         default: return .wait
         }
     }
@@ -69,20 +69,4 @@ package actor DecodeNode: DataNode {
         video?.stop()
         audio?.stop()
     }
-}
-
-/// What one track's turn came to.
-enum TrackStep {
-    case busy, idle, ended
-    case failed(NodeFault)
-}
-
-/// What a track's decoder is to do next.
-enum DecodingPhase {
-    /// No format yet.
-    case waiting
-    case decoding
-    /// The inlet ended or changed its format: give out what is inside, then take `next`, or end.
-    case finishing(next: StreamFormat?)
-    case ended
 }

@@ -13,12 +13,11 @@ private final class DecoderBox {
     init(_ decoder: consuming VideoDecoder) { self.decoder = decoder }
 }
 
-struct VideoDecoding {
+final class VideoDecoding: CodecWork {
     private let inlet: Inlet
     private let outlet: Outlet
     private let settings: DecodeSettings
     private let context: NodeContext
-    private var phase = DecodingPhase.waiting
     private var box: DecoderBox?
     private var attached: RingPictureStore?
     /// Pictures that had found the ring full when `attached` was.
@@ -27,12 +26,12 @@ struct VideoDecoding {
     private var extraHolds = 0
     /// 16 reference pictures, and as many more for what a codec does of its own.
     private static let mostExtraHolds = 32
-    private var hasPicture = false
+    private(set) var hasOutput = false
     private var needsKey = true
-    /// What readers are told once the decoder is empty.
-    private var signalAfterwards: Signal?
     private var continuity = Continuity(followsCadence: true)
-    /// Pictures are missing among those that the decoder still held when the signal went.
+    /// What comes out is what the decoder still held when the signal went.
+    private var isLost = false
+    /// Pictures are missing among those.
     private var isTorn = false
     /// PTS of the newest picture that a decoder before this one gave out, until one after it comes.
     private var shownBefore: Int64?
@@ -55,62 +54,44 @@ struct VideoDecoding {
         shownBefore = newest == .min ? nil : newest
     }
 
-    // MARK: News
+    func noteLoss() { (needsKey, isDiscontinuity) = (true, true) }
 
-    mutating func changed(_ news: InletNews) {
-        switch news {
-        case .format(let format):
-            if box == nil { open(format) } else { finish(then: format) }
-        case .ended:
-            if box == nil { phase = .ended } else { finish(then: nil) }
-        case .noSignal: silence(.noSignal)
-        case .absent: silence(.absent)
-        case .rewired: (needsKey, isDiscontinuity) = (true, true)
-        }
-    }
-
-    private mutating func finish(then next: StreamFormat?) {
+    func finish(isLost: Bool) {
         _ = box?.decoder.finish()
-        phase = .finishing(next: next)
+        self.isLost = isLost
     }
 
-    /// What is inside belongs to what was: it is shown before readers are told, and what comes is started afresh.
-    private mutating func silence(_ signal: Signal) {
-        guard box != nil, let format = inlet.format else { return outlet.set(signal) }
-        signalAfterwards = signal
-        finish(then: format)
+    func close() {
+        // The decoder's buffers go back to the ring before the ring goes.
+        box = nil
+        attached = nil
     }
 
-    private mutating func open(_ format: StreamFormat) {
-        guard let coded = format.coded else { return }
+    func open(_ format: StreamFormat) throws(NodeFault) {
+        guard let coded = format.coded else { throw NodeFault(.internalError, "\(format.type) is not coded") }
         do throws(AVFault) {
-            let box = DecoderBox(
-                try VideoDecoder(coded, threads: settings.threads, isLowDelay: settings.isLowDelay))
-            self.box = box
-            phase = .decoding
-            needsKey = true
-            if let known = box.decoder.bufferFormat { declare(known) }
+            box = DecoderBox(try VideoDecoder(coded, threads: settings.threads, isLowDelay: settings.isLowDelay))
         } catch {
-            fault = NodeFault(.unsupported, "\(coded.codec) can't be decoded: \(error.description)")
+            throw NodeFault(.unsupported, "\(coded.codec) can't be decoded: \(error.description)")
         }
+        (needsKey, isLost, isTorn) = (true, false, false)
+        if let known = box?.decoder.bufferFormat { try declare(known) }
     }
 
     /// Renews the ring where the pictures' format is another, and lets the decoder decode into it.
-    private mutating func declare(_ format: VideoFormat) {
+    private func declare(_ format: VideoFormat) throws(NodeFault) {
         var format = format
         // Streams that mix frames and fields say so on each grain; a new ring for each would be worse.
         if ignoresFieldOrder, case .rawVideo(let current)? = outlet.format {
             format.picture.fieldOrder = current.picture.fieldOrder
         }
-        do throws(NodeFault) {
-            try outlet.declare(.rawVideo(format), holds: (box?.decoder.neededHolds ?? 0) + extraHolds)
-            if let box { attach(box) }
-        } catch { fault = error }
+        try outlet.declare(.rawVideo(format), holds: (box?.decoder.neededHolds ?? 0) + extraHolds)
+        if let box { attach(box) }
     }
 
     /// The decoder keeps more pictures than was thought: a ring with more buffers takes the place of this one. False
     /// where that is no way out.
-    private mutating func enlarge(_ box: DecoderBox) -> Bool {
+    private func enlarge(_ box: DecoderBox) -> Bool {
         guard extraHolds < Self.mostExtraHolds, case .rawVideo(let format)? = outlet.format else { return false }
         extraHolds = min(max(4, extraHolds * 2), Self.mostExtraHolds)
         do throws(NodeFault) {
@@ -125,7 +106,7 @@ struct VideoDecoding {
         return true
     }
 
-    private mutating func attach(_ box: DecoderBox) {
+    private func attach(_ box: DecoderBox) {
         attached = outlet.pictureStore
         box.decoder.attach(attached)
         knownFull = box.decoder.heapPictures.full
@@ -133,48 +114,27 @@ struct VideoDecoding {
 
     // MARK: Steps
 
-    mutating func step() -> TrackStep {
+    func receive() -> CodecOutput {
         if let fault { return .failed(fault) }
-        switch phase {
-        case .waiting: return .idle
-        case .ended: return .ended
-        case .decoding, .finishing: break
-        }
-        if hasPicture { return publish() }
-        guard let box else { return .idle }
+        guard let box else { return .none }
         switch box.decoder.receive() {
         case .picture(let formatChanged):
-            hasPicture = true
+            hasOutput = true
             if formatChanged, let format = box.decoder.bufferFormat {
-                declare(format)
-                if let fault { return .failed(fault) }
+                do throws(NodeFault) { try declare(format) } catch { return .failed(error) }
             }
-            return publish()
-        case .none: return feed(box)
-        case .end: return reopen()
+            return .ready
+        case .none: return .none
+        case .end: return .end
         case .failed:
             context.counters.errors.wrappingAdd(1, ordering: .relaxed)
-            return .busy
+            return .refused
         }
-    }
-
-    private mutating func reopen() -> TrackStep {
-        guard case .finishing(let next) = phase else { return .idle }
-        box = nil
-        if let signal = signalAfterwards { outlet.set(signal) }
-        (signalAfterwards, isTorn) = (nil, false)
-        guard let next else {
-            phase = .ended
-            return .ended
-        }
-        phase = .waiting
-        open(next)
-        return .busy
     }
 
     /// Sends the next packet to the decoder.
-    private mutating func feed(_ box: DecoderBox) -> TrackStep {
-        guard case .decoding = phase else { return .busy }
+    func feed() -> CodecStep {
+        guard let box else { return .idle }
         switch inlet.peekPacket() {
         case .nothing: return .idle
         case .lapped:
@@ -190,7 +150,7 @@ struct VideoDecoding {
         }
     }
 
-    private mutating func send(_ grain: Grain, _ box: DecoderBox) -> TrackStep {
+    private func send(_ grain: Grain, _ box: DecoderBox) -> CodecStep {
         guard let room = box.decoder.reserve(Int(grain.size)), inlet.take(grain, into: room.paddedToWords(grain.size))
         else {
             // Overwritten while it was copied: the next look tells the loss.
@@ -207,7 +167,8 @@ struct VideoDecoding {
         return .busy
     }
 
-    private mutating func publish() -> TrackStep {
+    func publish() -> CodecStep {
+        if let fault { return .failed(fault) }
         guard let box else { return .idle }
         guard outlet.isReady else { return .idle }
         // A ring that was renewed for one more reader is another store.
@@ -218,20 +179,20 @@ struct VideoDecoding {
         ignoresFieldOrder = true
         let grain = grain(for: picture)
         guard !wasShown(grain.pts), !isBehindTear(grain) else {
-            hasPicture = false
+            hasOutput = false
             context.counters.skipped.wrappingAdd(1, ordering: .relaxed)
             return .busy
         }
         fillSideData(picture)
         if let buffer, case .done = outlet.publish(held: buffer, grain, sideData: sideData.writer.bytes) {
-            hasPicture = false
+            hasOutput = false
             return .busy
         }
         return copy(picture, grain, box)
     }
 
     /// A decoder that takes another's place begins at the newest key frame, some pictures back.
-    private mutating func wasShown(_ pts: Int64) -> Bool {
+    private func wasShown(_ pts: Int64) -> Bool {
         guard let newest = shownBefore, pts != .min, pts <= newest, newest - pts < Self.longestGOP else {
             shownBefore = nil
             return false
@@ -241,18 +202,18 @@ struct VideoDecoding {
 
     /// A publisher that goes away in the middle of a GOP leaves pictures whose predecessors in display order never came.
     /// Shown, they would be a discontinuity of a picture or two right before the one of its return.
-    private mutating func isBehindTear(_ grain: Grain) -> Bool {
+    private func isBehindTear(_ grain: Grain) -> Bool {
         guard let start = grain.presentation, grain.duration > 0 else { return isTorn }
         let half = MediaTime(nanoseconds: grain.duration / 2)
         let joint = continuity.join(start, length: grain.length, tolerance: half)
-        guard signalAfterwards != nil, case .finishing = phase else { return false }
+        guard isLost else { return false }
         if joint == .hole { isTorn = true }
         return isTorn
     }
 
     /// The picture lies on libav's heap, in an earlier ring, or is shown twice.
-    private mutating func copy(_ picture: DecodedPicture, _ grain: Grain, _ box: DecoderBox) -> TrackStep {
-        hasPicture = false
+    private func copy(_ picture: DecodedPicture, _ grain: Grain, _ box: DecoderBox) -> CodecStep {
+        hasOutput = false
         guard case .rawVideo(let format)? = outlet.format, picture.pixelFormat == format.pixelFormat,
             picture.size == format.picture.size
         else {
@@ -261,7 +222,7 @@ struct VideoDecoding {
         }
         guard let claim = outlet.claim() else {
             // Nobody may be left without it where the writer waits for its readers.
-            if context.isUnpaced { hasPicture = enlarge(box) }
+            if context.isUnpaced { hasOutput = enlarge(box) }
             return .busy
         }
         for plane in 0..<format.pixelFormat.planeCount {
@@ -278,7 +239,7 @@ struct VideoDecoding {
         return .busy
     }
 
-    private mutating func grain(for picture: DecodedPicture) -> Grain {
+    private func grain(for picture: DecodedPicture) -> Grain {
         var grain = Grain.empty()
         if let source = carried.recall(picture.token) {
             grain.inherit(from: source)
@@ -301,13 +262,6 @@ struct VideoDecoding {
         sideData.writer.clear()
         if let captions = picture.captions { sideData.writer.add(.captions, captions) }
         if let active = picture.activeFormat { withUnsafeBytes(of: active) { sideData.writer.add(.activeFormat, $0) } }
-    }
-
-    mutating func stop() {
-        // The decoder's buffers go back to the ring before the ring goes.
-        box = nil
-        attached = nil
-        phase = .ended
     }
 }
 

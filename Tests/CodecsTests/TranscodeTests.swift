@@ -303,6 +303,27 @@ let kinds: [NodeKind] = [
         #expect(await run.engine.figures(of: "v", "in")?.taken == 75, "\(settings.compact)")
     }
 
+    @Test("An encoder that codes no fields says so", arguments: [("libx265", true), ("mpeg2video", false)])
+    func fields(_ encoder: String, _ isSaid: Bool) async throws {
+        let scratch = try Scratch()
+        let run = try GraphRun(kinds, dataFolder: scratch.path)
+        try await run.start([
+            "card": [
+                "kind": "source.pattern",
+                "settings": [
+                    "size": "320x180", "pace": "free", "duration": "400ms", "rate": "25", "fieldOrder": "top",
+                ],
+            ],
+            "video": [
+                "kind": "encode.video", "inputs": ["video": "card.video"], "settings": ["encoder": .string(encoder)],
+            ],
+            "v": ["kind": "sink.null", "inputs": ["in": "video"]],
+        ])
+        #expect(await run.finish(within: 20))
+        let status = await run.engine.nodeStatus("video")?.compact ?? ""
+        #expect(status.contains("codes no fields") == isSaid, "\(status)")
+    }
+
     @Test("Packets larger than a ring was made for are carried all the same")
     func largePackets() async throws {
         let scratch = try Scratch()
