@@ -59,7 +59,7 @@ enum LaneHop {
 func startEngine(_ kinds: [NodeKind], _ document: JSON, in folder: String) async throws -> Engine {
     let clock = SystemClock()
     let services = EngineServices(
-        timeline: Timeline(clock: clock), files: try FileService(), log: EngineLog(clock: clock, minimum: .warning),
+        timeline: Timeline(clock: clock), files: try FileService(), log: try EngineLog(clock: clock, minimum: .warning),
         dataFolder: folder, ringFolder: folder, live: LiveDirectory())
     let engine = Engine(kinds: kinds, services: services)
     try await engine.apply(GraphDocument(document))

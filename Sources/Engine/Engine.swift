@@ -147,11 +147,13 @@ package actor Engine {
     private func carryOut(_ plan: GraphPlan, _ target: ResolvedGraph) async throws(GraphRefusal) {
         try checkNames(plan.renamed, target)
         var made: [LiveNode] = []
-        for id in plan.started {
-            guard let resolved = target[id] else { continue }
-            made.append(make(resolved, replacing: nil, wiredBy: made))
-        }
         do throws(GraphRefusal) {
+            for id in plan.started {
+                guard let resolved = target[id] else { continue }
+                do throws(NodeFault) { made.append(try make(resolved, replacing: nil, wiredBy: made)) } catch {
+                    throw GraphRefusal.notStarted(node: id, error)
+                }
+            }
             try await prepare(made)
             // The end was asked for meanwhile: what came up now would not hear of it.
             guard !isDraining else { throw .draining }
@@ -176,9 +178,14 @@ package actor Engine {
     // MARK: Making and starting nodes
 
     /// Makes a node on its lane and wires its inlets. Nothing runs yet.
-    private func make(_ resolved: ResolvedNode, replacing old: LiveNode?, wiredBy siblings: [LiveNode]) -> LiveNode {
+    private func make(
+        _ resolved: ResolvedNode, replacing old: LiveNode?, wiredBy siblings: [LiveNode]
+    ) throws(NodeFault) -> LiveNode {
         let upstream = resolved.inlets.first.flatMap { find($0.from.node, siblings) }
-        let lane = old.map { lanes.lease($0.lane.name) } ?? lanes.lease(laneName(resolved, upstream))
+        let lane: LaneLease
+        do throws(ThreadFault) { lane = try lanes.lease(old?.lane.name ?? laneName(resolved, upstream)) } catch {
+            throw NodeFault(.noSpace, error.description)
+        }
         let ports = Dictionary(
             uniqueKeysWithValues: resolved.outlets.map { outlet in
                 (outlet.name, port(for: outlet, of: resolved.id, on: lane.lane, keeping: old?.ports[outlet.name]))
@@ -307,7 +314,7 @@ package actor Engine {
         _ old: LiveNode, with resolved: ResolvedNode, wiredBy made: [LiveNode]
     ) async throws(NodeFault) {
         await old.runner.stop(leaving: .noSignal)
-        let new = make(resolved, replacing: old, wiredBy: made)
+        let new = try make(resolved, replacing: old, wiredBy: made)
         do throws(NodeFault) { try await prepare(new.runner) } catch {
             // Its ports are the old node's, whose readers wait for that one to come back.
             await new.runner.stop(leaving: .noSignal)

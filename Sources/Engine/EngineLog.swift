@@ -42,12 +42,12 @@ package final class EngineLog: Sendable {
     package init(
         clock: any EngineClock, minimum: LogLevel = .info, format: LogFormat = .text,
         write: @escaping @Sendable (String) -> Void = writeToStandardError
-    ) {
+    ) throws(ThreadFault) {
         self.clock = clock
         self.minimum = Atomic(minimum.rawValue)
         self.format = format
         self.write = write
-        startThread(name: "log") { [self] in run() }
+        try startThread(name: "log") { [self] in run() }
     }
 
     /// Hands one record over. Never waits for the writer.

@@ -45,10 +45,10 @@ package final class Lane: SerialExecutor, @unchecked Sendable {
     /// CPU time that the lane's thread has used, nanoseconds; written each second.
     package let processorNanoseconds = Atomic<Int64>(0)
 
-    package init(name: String, clock: any EngineClock) {
+    package init(name: String, clock: any EngineClock) throws(ThreadFault) {
         self.name = name
         self.clock = clock
-        startThread(name: name) { [self] in run() }
+        try startThread(name: name) { [self] in run() }
     }
 
     deinit { doorbell.giveBack() }
@@ -66,7 +66,15 @@ package final class Lane: SerialExecutor, @unchecked Sendable {
         }
         hasJobs.store(true, ordering: .sequentiallyConsistent)
         // A late call to a node whose lane has ended still gets its answer.
-        if isOver { startThread(name: name) { [self] in run() } } else { ring() }
+        if isOver { revive() } else { ring() }
+    }
+
+    /// A thread for what came after the lane had ended. Without one it stays queued: the next call tries again, and
+    /// callers have deadlines.
+    private func revive() {
+        do throws(ThreadFault) { try startThread(name: name) { [self] in run() } } catch {
+            inbox.withLock { $0.hasThread = false }
+        }
     }
 
     package nonisolated func asUnownedSerialExecutor() -> UnownedSerialExecutor {

@@ -43,8 +43,8 @@ final class LaneTable {
 
     init(clock: any EngineClock) { self.clock = clock }
 
-    func lease(_ name: String) -> LaneLease {
-        let lane = lanes[name]?.lane ?? Lane(name: name, clock: clock)
+    func lease(_ name: String) throws(ThreadFault) -> LaneLease {
+        let lane = if let known = lanes[name]?.lane { known } else { try Lane(name: name, clock: clock) }
         lanes[name] = (lane, (lanes[name]?.users ?? 0) + 1)
         return LaneLease(lane: lane, name: name)
     }

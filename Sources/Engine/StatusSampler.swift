@@ -31,7 +31,7 @@ package final class StatusSampler: Sendable {
     package func add(_ look: @escaping @Sendable () -> Void) { state.withLock { $0.others.append(look) } }
 
     /// Starts its thread, which samples until `stop`. Once.
-    package func start() { startThread(name: "sampler") { [self] in run() } }
+    package func start() throws(ThreadFault) { try startThread(name: "sampler") { [self] in run() } }
 
     /// The thread ends after the sample that it is at.
     package func stop() {

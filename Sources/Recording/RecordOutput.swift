@@ -185,7 +185,14 @@ final class RecordOutput {
         complain(fault.message)
         // Truncating blocks: not on the lane. What is whole keeps its name.
         let path = failed.path
-        startThread(name: "repair") { _ = PartFile.repair(path + PartFile.suffix, to: path) }
+        repair(path)
+    }
+
+    /// Cuts a file off behind its last whole part, on a thread of its own; without one, the next start does it.
+    private func repair(_ path: String) {
+        do throws(ThreadFault) {
+            try startThread(name: "repair") { _ = PartFile.repair(path + PartFile.suffix, to: path) }
+        } catch { context.log(.error, "\(path)\(PartFile.suffix) is repaired at the next start: \(error)") }
     }
 
     private func fail() {
@@ -222,8 +229,7 @@ final class RecordOutput {
             isShown = false
             if let fault = file.fault {
                 complain(fault.message)
-                let path = file.path
-                startThread(name: "repair") { _ = PartFile.repair(path + PartFile.suffix, to: path) }
+                repair(file.path)
             } else {
                 isComplaining = false
             }

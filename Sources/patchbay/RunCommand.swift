@@ -70,7 +70,7 @@ enum RunCommand {
         }
         defer { link.remove() }
         run.engine.sampler.add { run.slots.sweep() }
-        run.engine.sampler.start()
+        try starting { () throws(ThreadFault) in try run.engine.sampler.start() }
         defer { run.engine.sampler.stop() }
         do throws(GraphRefusal) { try await run.engine.apply(file.document) } catch {
             writeToStandardError("patchbay: \(StartError(error, file: options.graph))\n")
@@ -136,7 +136,9 @@ struct Run: Sendable {
 
     init(_ options: RunOptions, dataFolder: String, ringFolder: String) throws(StartError) {
         let clock = SystemClock()
-        let log = EngineLog(clock: clock, minimum: options.logLevel, format: options.logFormat)
+        let log = try starting { () throws(ThreadFault) in
+            try EngineLog(clock: clock, minimum: options.logLevel, format: options.logFormat)
+        }
         let files = try starting { () throws(FileFault) in try FileService() }
         services = EngineServices(
             timeline: Timeline(clock: clock), files: files, log: log, dataFolder: dataFolder, ringFolder: ringFolder,

@@ -42,7 +42,9 @@ struct SlotPlane: Sendable {
 
     private func onThread<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
         await withCheckedContinuation { continuation in
-            startThread(name: "slots") { continuation.resume(returning: work()) }
+            let answer = { @Sendable in continuation.resume(returning: work()) }
+            // Without a thread of its own it holds up one of Swift's for a while.
+            do throws(ThreadFault) { try startThread(name: "slots", answer) } catch { answer() }
         }
     }
 }

@@ -115,9 +115,9 @@ import Testing
 
 @Suite("SRT admission") struct SRTAdmissionTests {
     private func admission(_ streamID: String, _ clock: ManualClock) throws -> (SRTAdmission, Lane) {
-        let lane = Lane(name: "test", clock: clock)
+        let lane = try Lane(name: "test", clock: clock)
         let folder = FileManager.default.temporaryDirectory.path
-        let log = EngineLog(clock: clock) { _ in }
+        let log = try EngineLog(clock: clock) { _ in }
         defer { log.close() }
         let services = EngineServices(
             timeline: Timeline(clock: clock), files: try FileService(), log: log, dataFolder: folder,

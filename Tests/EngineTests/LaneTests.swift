@@ -42,8 +42,8 @@ private final class Ticker: LaneResident, Sendable {
 
 @Suite("Lanes", .serialized) struct LaneTests {
     @Test("Jobs run on the lane's thread, all of them, from any number of tasks")
-    func jobs() async {
-        let lane = Lane(name: "test", clock: SystemClock())
+    func jobs() async throws {
+        let lane = try Lane(name: "test", clock: SystemClock())
         let worker = Worker(lane)
         #expect(lane.isIsolatingCurrentContext() == false)
         #expect(await worker.isOnItsLane())
@@ -62,7 +62,7 @@ private final class Ticker: LaneResident, Sendable {
     }
 
     @Test("No ring is lost between two threads that park and ring, 100 000 times")
-    func rings() async {
+    func rings() async throws {
         let (here, there) = (Doorbell.take(), Doorbell.take())
         let rounds = 100_000
         let (sent, answered, isOver) = (SharedCount(), SharedCount(), SharedCount())
@@ -76,7 +76,7 @@ private final class Ticker: LaneResident, Sendable {
                 if bell.count == seen, linux_monotonic_nanoseconds() >= deadline { return false }
             }
         }
-        startThread(name: "peer") {
+        try startThread(name: "peer") {
             for round in 1...rounds {
                 guard waitFor(round, sent, there) else { break }
                 answered.value.wrappingAdd(1, ordering: .sequentiallyConsistent)
@@ -97,8 +97,8 @@ private final class Ticker: LaneResident, Sendable {
     }
 
     @Test("Timers come in time, though a neighbour leaves and another only waits for rings")
-    func timers() async {
-        let lane = Lane(name: "test", clock: SystemClock())
+    func timers() async throws {
+        let lane = try Lane(name: "test", clock: SystemClock())
         let worker = Worker(lane)
         let (timer, leaver, waiter) = (
             Ticker(every: 5_000_000), Ticker(every: 1_000_000, limit: 10), Ticker(every: nil)
@@ -114,8 +114,8 @@ private final class Ticker: LaneResident, Sendable {
     }
 
     @Test("A lane that nobody rings sleeps")
-    func sleeps() async {
-        let lane = Lane(name: "test", clock: SystemClock())
+    func sleeps() async throws {
+        let lane = try Lane(name: "test", clock: SystemClock())
         let worker = Worker(lane)
         let waiter = Ticker(every: nil)
         await worker.place(waiter)
@@ -128,11 +128,26 @@ private final class Ticker: LaneResident, Sendable {
         lane.stop()
     }
 
+    @Test("A thread that can't be had is an error, and what it would have run is let go of")
+    func noThread() {
+        final class Owned: Sendable {}
+        weak let gone: Owned?
+        do {
+            let owned = Owned()
+            gone = owned
+            // More stack than there are addresses.
+            #expect(throws: ThreadFault.self) {
+                try startThread(name: "none", stackBytes: 1 << 50) { withExtendedLifetime(owned) {} }
+            }
+        }
+        #expect(gone == nil)
+    }
+
     @Test("A lane ends, and calls that come late are answered all the same")
-    func end() async {
+    func end() async throws {
         weak let gone: Lane?
         do {
-            let lane = Lane(name: "test", clock: SystemClock())
+            let lane = try Lane(name: "test", clock: SystemClock())
             gone = lane
             let worker = Worker(lane)
             await worker.add()

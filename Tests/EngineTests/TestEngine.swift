@@ -20,7 +20,8 @@ final class TestEngine: Sendable {
         for path in [folder, folder + "/rings", folder + "/data"] { mkdir(path, 0o755) }
         let clock = SystemClock()
         services = EngineServices(
-            timeline: Timeline(clock: clock), files: try FileService(), log: EngineLog(clock: clock, minimum: .warning),
+            timeline: Timeline(clock: clock), files: try FileService(),
+            log: try EngineLog(clock: clock, minimum: .warning),
             dataFolder: folder + "/data", ringFolder: folder + "/rings", live: LiveDirectory())
         engine = Engine(kinds: kinds, services: services, prepareDeadline: prepareDeadline)
     }

@@ -71,7 +71,7 @@ import Testing
 
     @Test func ratesAreMeasured() async throws {
         let engine = run.engine
-        engine.sampler.start()
+        try engine.sampler.start()
         let isMeasured = await eventually {
             let rate = await engine.nodeStatus("camera")?["outlets"]?.array?.first?["rate"]?.double ?? 0
             return (40...60).contains(rate)

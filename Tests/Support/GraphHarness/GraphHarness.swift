@@ -127,7 +127,7 @@ package final class GraphRun: Sendable {
         try FileManager.default.createDirectory(atPath: ringFolder, withIntermediateDirectories: true)
         services = EngineServices(
             timeline: Timeline(clock: clock), files: try FileService(memoryLimit: fileMemory),
-            log: EngineLog(clock: clock, minimum: .debug), dataFolder: dataFolder, ringFolder: ringFolder,
+            log: try EngineLog(clock: clock, minimum: .debug), dataFolder: dataFolder, ringFolder: ringFolder,
             live: LiveDirectory())
         engine = Engine(kinds: kinds, services: services)
     }
