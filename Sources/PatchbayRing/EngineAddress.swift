@@ -14,8 +14,8 @@ struct EngineAddress {
 
     /// From the environment, which must not be changed by another thread meanwhile.
     static func fromEnvironment() throws(Failure) -> EngineAddress {
-        let token = text("PATCHBAY_TOKEN", atMost: 512)
-        guard let at = text("PATCHBAY_AT", atMost: 128) else {
+        let token = try text("PATCHBAY_TOKEN", atMost: 512)
+        guard let at = try text("PATCHBAY_AT", atMost: 128) else {
             return EngineAddress(octets: loopback, port: 7435, authority: "localhost:7435", token: token)
         }
         guard let address = EngineAddress(at, token: token) else {
@@ -73,13 +73,16 @@ struct EngineAddress {
         return [result]
     }
 
-    /// A variable's text; nil where it isn't set, is empty, or can't stand in a line of HTTP.
-    private static func text(_ variable: StaticString, atMost limit: Int) -> String? {
+    /// A variable's text; nil where it isn't set or empty.
+    private static func text(_ variable: StaticString, atMost limit: Int) throws(Failure) -> String? {
         let name = UnsafeRawPointer(variable.utf8Start).assumingMemoryBound(to: CChar.self)
-        guard let value = getenv(name) else { return nil }
+        guard let value = getenv(name), value[0] != 0 else { return nil }
         let count = strnlen(value, limit + 1)
         let bytes = (0..<count).map { UInt8(bitPattern: value[$0]) }
-        guard (1...limit).contains(count), bytes.allSatisfy({ (0x21...0x7E).contains($0) }) else { return nil }
+        // Written into a line of HTTP: a token with a line break would be a request of its own. Not shown, it may be secret.
+        guard count <= limit, bytes.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+            throw .argument("\(variable) is longer than \(limit) bytes, or has characters that it can't have")
+        }
         return String(decoding: bytes, as: UTF8.self)
     }
 }

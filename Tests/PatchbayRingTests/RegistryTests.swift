@@ -88,6 +88,17 @@ import Testing
         #expect(writer.messages.contains("write: -9"), "\(writer.messages)")
     }
 
+    @Test(arguments: ["PATCHBAY_TOKEN=a\r\nHost: b", "PATCHBAY_AT=http://local host", "PATCHBAY_TOKEN=\u{7F}"])
+    func environmentIsNoRequest(variable: String) throws {
+        let library = try CLibrary.built.get()
+        let writer = try ChildProcess(
+            "LD_LIBRARY_PATH=\(library.prefix)/lib",
+            [variable, "sh", "-c", #"exec "$0" "$@" >&2"#, library.program("peer"), "write", "cam1", "1"])
+        #expect(writer.exit(within: 20) == 1)
+        #expect(writer.messages.contains("write: -1 PATCHBAY_"), "\(writer.messages)")
+        #expect(writer.messages.contains("has characters that it can't have"), "\(writer.messages)")
+    }
+
     @Test(arguments: ["ftp://localhost", "http://example.org:7435", "http://127.0.0.1:0", "http://127.0.0.1:99999"])
     func addressesAreNumeric(address: String) throws {
         let library = try CLibrary.built.get()

@@ -116,6 +116,25 @@ import Testing
         #expect(place.rings == ["cam1"])
     }
 
+    @Test func bothEndsInOneProcess() throws {
+        let library = try CLibrary.built.get()
+        let place = try RingPlace()
+        let peer = try library.peer("alone", at: place)
+        #expect(peer.exit(within: 20) == 0)
+        #expect(
+            peer.messages == """
+                planes 6 of 4096 first pts 20 duration 21333333 samples 1024
+                sequence 9 samples 100
+                nothing 1
+                oldest pts 0 then -13
+                leases 3 lag 9 taken 3 readers 1 alive 1
+                kept 3 10 1
+                leases 0 readers 0 head 210 dropped 0
+
+                """)
+        #expect(place.rings == [])
+    }
+
     private func inode(_ path: String) throws -> Int {
         try #require(FileManager.default.attributesOfItem(atPath: path)[.systemFileNumber] as? Int)
     }

@@ -3,6 +3,7 @@
 //   peer read NAME FRAMES [LEASES]   every word of a frame is its number, and the number stands in its timecode
 //   peer write-packets ID PACKETS MICROSECONDS / peer read-packets NAME PACKETS
 //   peer attach NAME…              attaches to each in turn and says what came of it
+//   peer alone                       writes and reads sound in one process
 //   peer refused                     what no call can take, one line for each: CODE and the detail
 #include <inttypes.h>
 #include <patchbay_ring.h>
@@ -240,6 +241,57 @@ static int refused(void) {
     return 0;
 }
 
+// Both ends in one process: audio, places in the window, leases that outlive their reader.
+static int alone(void) {
+    pbr_format format;
+    pbr_ring_writer *writer;
+    pbr_ring_reader *reader;
+    pbr_reader_options options = {.leases = 3, .start = PBR_START_TIME, .at = 15, .spins = 1, .name = "alone"};
+    int code = pbr_audio_format(&format, "fltp", 48000, "5.1", 1024);
+    if (code == PBR_OK) code = pbr_writer_open(&writer, "sound", &format, &(pbr_writer_options){.depth = 16});
+    if (code < 0) return failed("sound", code);
+    const pbr_audio *audio = &pbr_writer_format(writer)->audio;
+    for (int n = 0; n < 10; n++) {
+        pbr_buffer buffer;
+        if ((code = pbr_writer_acquire(writer, &buffer)) < 0) return failed("acquire", code);
+        for (uint32_t channel = 0; channel < audio->plane_count; channel++)
+            memset((char *)buffer.data + channel * audio->plane_size, n + 1, 1024 * sizeof(float));
+        pbr_grain grain = {.pts = 10 * n, .samples = n == 9 ? 100 : 0};
+        if ((code = pbr_writer_publish(writer, &buffer, &grain, NULL, 0)) < 0) return failed("publish", code);
+    }
+    if ((code = pbr_reader_attach(&reader, "sound", &options)) < 0) return failed("attach", code);
+    pbr_lease lease, kept[3] = {0};
+    if (pbr_reader_read(reader, &kept[0], 0) != PBR_READ_GRAIN) return failed("first", 1);
+    printf("planes %u of %" PRIu64 " first pts %" PRId64 " duration %" PRId64 " samples %u\n", audio->plane_count,
+           audio->plane_size, kept[0].grain.pts, kept[0].grain.duration, kept[0].grain.samples);
+    pbr_reader_seek(reader, PBR_START_SEQUENCE, 9);
+    pbr_reader_read(reader, &kept[1], 0);
+    printf("sequence %" PRIu64 " samples %u\n", kept[1].grain.sequence, kept[1].grain.samples);
+    printf("nothing %d\n", pbr_reader_read(reader, &lease, 2000000));
+    pbr_reader_seek(reader, PBR_START_OLDEST, 0);
+    pbr_reader_read(reader, &kept[2], 0);
+    printf("oldest pts %" PRId64 " then %d\n", kept[2].grain.pts, pbr_reader_read(reader, &lease, 0));
+    pbr_statistics statistics;
+    pbr_reader_statistics(reader, &statistics);
+    printf("leases %u lag %" PRIu64 " taken %" PRIu64 " readers %u alive %u\n", statistics.leases, statistics.lag,
+           statistics.taken, statistics.readers, statistics.writer_alive);
+    pbr_reader_detach(reader);
+    // The writer goes round the ring many times: what is leased stays as it was.
+    for (int n = 0; n < 200; n++) {
+        pbr_buffer buffer;
+        if ((code = pbr_writer_acquire(writer, &buffer)) < 0) return failed("acquire", code);
+        memset(buffer.data, 0xEE, buffer.size);
+        pbr_writer_publish(writer, &buffer, &(pbr_grain){.pts = n}, NULL, 0);
+    }
+    printf("kept %d %d %d\n", *(const char *)kept[0].data, *(const char *)kept[1].data, *(const char *)kept[2].data);
+    for (int i = 0; i < 3; i++) pbr_release(&kept[i]), pbr_release(&kept[i]);
+    pbr_writer_statistics(writer, &statistics);
+    printf("leases %u readers %u head %" PRIu64 " dropped %" PRIu64 "\n", statistics.leases, statistics.readers,
+           statistics.head, statistics.dropped);
+    pbr_writer_close(writer, PBR_STATE_REMOVED);
+    return 0;
+}
+
 int main(int count, char **arguments) {
     const char *verb = count > 1 ? arguments[1] : "";
     const char *name = count > 2 ? arguments[2] : "cam1";
@@ -250,6 +302,7 @@ int main(int count, char **arguments) {
     if (!strcmp(verb, "write-packets")) return write_packets(name, grains, number);
     if (!strcmp(verb, "read-packets")) return read_packets(name, (uint64_t)grains);
     if (!strcmp(verb, "refused")) return refused();
+    if (!strcmp(verb, "alone")) return alone();
     if (!strcmp(verb, "attach"))
         for (int i = 2; i < count; i++) attach_to(arguments[i], arguments[i]);
     if (!strcmp(verb, "attach")) return 0;
