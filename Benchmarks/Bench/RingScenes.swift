@@ -35,7 +35,7 @@ struct RingScenes {
     /// Open loop at 50 Hz: the last reader and the call beside the bare futex, processor time beside the rivals'.
     private mutating func paced(_ readers: Int, _ placement: String, _ report: inout Report) throws(BenchError) {
         let subjects = ["memcpy", "futex", "ring"] + rivals(readers)
-        let scene = try scene("paced", readers, placement, subjects, rounds: rounds)
+        let scene = try scene("paced", readers, placement, subjects, rounds: rounds(readers))
         let (ring, futex) = (scene["ring"], scene["futex"])
         let name = "ring.\(readers).\(placement)"
         report.note(
@@ -69,7 +69,8 @@ struct RingScenes {
     }
 
     private mutating func flatOut(_ readers: Int, _ placement: String, _ report: inout Report) throws(BenchError) {
-        let scene = try scene("flat", readers, placement, ["memcpy", "ring"] + rivals(readers), rounds: rounds / 2)
+        let scene = try scene(
+            "flat", readers, placement, ["memcpy", "ring"] + rivals(readers), rounds: options.isShort ? 3 : 8)
         if !options.isShort {
             _ = try shmsink("flat", readers, placement, "direct")
             _ = try shmsink("flat", readers, placement, "copy")
@@ -83,7 +84,7 @@ struct RingScenes {
     }
 
     private mutating func spinning(_ placement: String, _ report: inout Report) throws(BenchError) {
-        let scene = try scene("spin", 1, placement, ["line", "spinning"], rounds: rounds, rate: 10_000)
+        let scene = try scene("spin", 1, placement, ["line", "spinning"], rounds: rounds(2), rate: 10_000)
         report.note(
             Figure(
                 "ring.spinning.\(placement).median", "spinning reader beside one on a cache line, p50, µs",
@@ -135,7 +136,8 @@ struct RingScenes {
         }
     }
 
-    private var rounds: Int { options.isShort ? 4 : 20 }
+    /// One reader's tails are judged, so that they need a thousand frames.
+    private func rounds(_ readers: Int) -> Int { options.isShort ? 4 : readers == 1 ? 40 : 12 }
 
     /// Many pipes take seconds for what a ring does in microseconds: the short form has one only.
     private func rivals(_ readers: Int) -> [String] {
@@ -168,7 +170,7 @@ struct RingScenes {
         _ drive: String, _ readers: Int, _ placement: String, _ memory: String
     ) throws(BenchError) -> JSON {
         let output = "\(options.folder)/shm.json"
-        let seconds = drive == "flat" ? "2" : "\(Double(rounds) / 2)"
+        let seconds = drive == "flat" ? "2" : "\(Double(rounds(readers)) / 2)"
         _ = try run(
             [options.shm, "\(readers)", drive == "flat" ? "0" : "50", seconds, memory, placement], log: options.log,
             output: output)

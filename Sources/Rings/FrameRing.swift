@@ -4,6 +4,7 @@
 // window, the writer). A buffer may be claimed when its word is 0 and by nothing else, so a grain is never torn:
 // claim CAS 0 → held; publish sets "window", stores the slot, stores the head; retire empties the slot, then clears
 // "window"; a lease loads the slot, sets its bit, loads the slot again. All are sequentially consistent.
+import CLinux
 public import CRingLayout
 import Synchronization
 
@@ -167,6 +168,7 @@ public struct FrameRingWriter: ~Copyable, Sendable {
     private mutating func publishHeld(
         _ buffer: Int32, _ grain: pbr_grain, sideData: UnsafeRawBufferPointer?
     ) -> Published {
+        fetchLines(buffer)
         store(grain, sideData, buffer)
         retire()
         mapping.bufferWord(buffer).pointee.bitwiseOr(PBR_BUFFER_WINDOW, ordering: .sequentiallyConsistent)
@@ -184,6 +186,18 @@ public struct FrameRingWriter: ~Copyable, Sendable {
         trip(.stateStored)
         mapping.wakeSleepers()
         return mapping.isCorrupt ? .corrupt : .done
+    }
+
+    /// Readers were the last to touch what a publish writes: all of it travels at once, instead of each line when the
+    /// exchange before it is done.
+    private func fetchLines(_ buffer: Int32) {
+        let oldest = mapping.slotWord(next &- UInt64(mapping.identity.depth))
+        linux_prefetch_for_writing(oldest)
+        let metadata = mapping.metadata(of: buffer)
+        for line in 0..<4 { linux_prefetch_for_writing(metadata + 64 * line) }
+        let retiring = Int32(oldest.pointee.load(ordering: .relaxed) & 0xFFFF)
+        guard UInt32(retiring) < mapping.identity.buffer_count else { return }
+        linux_prefetch_for_writing(mapping.bufferWord(retiring))
     }
 
     private mutating func store(_ grain: pbr_grain, _ sideData: UnsafeRawBufferPointer?, _ buffer: Int32) {

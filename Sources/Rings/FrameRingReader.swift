@@ -146,7 +146,7 @@ public struct FrameRingReader: ~Copyable, Sendable {
         }
     }
 
-    private mutating func lease(_ buffer: Int32) -> FrameRead {
+    @inline(__always) private mutating func lease(_ buffer: Int32) -> FrameRead {
         mapping.leasesWord(seat.id).pointee.wrappingAdd(1, ordering: .relaxed)
         trip(.leaseCounted)
         let lease = FrameLease(seat, buffer)
@@ -196,7 +196,7 @@ extension RingMapping {
     }
 
     /// Sets the bit of reader `id` on the buffer that holds `sequence`.
-    func pin(_ sequence: UInt64, for id: Int) -> Pin {
+    @inline(__always) func pin(_ sequence: UInt64, for id: Int) -> Pin {
         let word = slotWord(sequence)
         let slot = word.pointee.load(ordering: .sequentiallyConsistent)
         // The empty slot has the sequence 2^48 - 1, which a ring comes by once in 48 bits.

@@ -65,7 +65,7 @@ extension RingMapping {
     }
 
     /// Whether the ring was deleted under its living writer; makes sure then that every reader learns it.
-    func meetsRemoval() -> Bool {
+    @inline(__always) func meetsRemoval() -> Bool {
         guard isRemoved else { return false }
         if word32(PBR_AT_STATE).pointee.load(ordering: .relaxed) != UInt32(PBR_STATE_REMOVED) {
             store(state: UInt32(PBR_STATE_REMOVED))

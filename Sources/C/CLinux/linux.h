@@ -155,6 +155,16 @@ LINUX_SHIM void linux_pause(void) {
 // A builtin. Asks for the cache line, to be read soon.
 LINUX_SHIM void linux_prefetch(const void *address) { __builtin_prefetch(address); }
 
+// The same, of a line that will be written: nobody else has it then.
+LINUX_SHIM void linux_prefetch_for_writing(const void *address) {
+#if defined(__x86_64__)
+    // The builtin asks to read only, unless the compiler is told of a CPU; where there is no such instruction, it is a nop.
+    __asm__ volatile("prefetchw %0" : : "m"(*(const char *)address));
+#else
+    __builtin_prefetch(address, 1, 3);
+#endif
+}
+
 // Swift hides fork. For a process of one thread, whose children are killed by a test.
 LINUX_SHIM int linux_fork(void) {
     pid_t pid = fork();
