@@ -87,6 +87,7 @@ actor FloodSource: DataNode {
     nonisolated let context: NodeContext
     nonisolated var unownedExecutor: UnownedSerialExecutor { context.executor }
     private var picture = PictureBox()
+    private var filled: FrameClaim?
     private var isEnding = false
     private var isPlaced = false
     private static let idle: Int64 = 5_000_000
@@ -106,13 +107,18 @@ actor FloodSource: DataNode {
             isPlaced = true
             moveThread(toCPU: 0)
         }
-        guard let outlet = context.outlet("out"), context.now < LaneFlood.end.load(ordering: .sequentiallyConsistent)
-        else { return .until(context.now + Self.idle) }
-        guard outlet.isReady, let claim = outlet.claim(), let destination = claim.bytes.baseAddress else {
-            return .wait
+        guard let outlet = context.outlet("out") else { return .finished }
+        if filled == nil {
+            guard context.now < LaneFlood.end.load(ordering: .sequentiallyConsistent) else {
+                return .until(context.now + Self.idle)
+            }
+            guard let claim = outlet.claim(), let destination = claim.bytes.baseAddress else { return .wait }
+            picture.fill(destination)
+            filled = consume claim
         }
-        picture.fill(destination)
-        outlet.publish(claim, Grain.empty())
+        // Filled while the sink wakes and takes the one before: an unpaced ring's window is one picture.
+        guard outlet.isReady else { return .wait }
+        if let claim = filled.take() { outlet.publish(claim, Grain.empty()) }
         LaneFlood.sent.wrappingAdd(1, ordering: .sequentiallyConsistent)
         return .again
     }
