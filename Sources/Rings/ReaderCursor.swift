@@ -28,11 +28,10 @@ struct ReaderCursor: Sendable {
         seat = try ReaderSeat(
             joining: mapping, leases: leases, isLossless: isLossless, name: name, cursor: sequence)
         seenState = mapping.state
+        advance(to: mapping.sequence(of: start, for: seat.id))
         // The one publish that was under way when the entry appeared may have overwritten the grain that was chosen;
-        // from then on the writer waits for a lossless reader, so that this loop ends at its second turn.
-        repeat {
-            advance(to: mapping.sequence(of: start, for: seat.id))
-        } while isLossless && mapping.isOverwritten(sequence) && !mapping.isCorrupt
+        // from then on the writer waits for a lossless reader. Words that others scribble over may say so for ever.
+        if isLossless, mapping.isOverwritten(sequence) { advance(to: mapping.sequence(of: start, for: seat.id)) }
     }
 
     /// Never waits.

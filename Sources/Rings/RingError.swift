@@ -7,7 +7,9 @@ public enum RingOperation: Sendable {
 
 /// What was found where a ring's header was expected.
 public enum RingDefect: Sendable {
-    case tooShort, magic, ringType, sizes, offsets, counts, formatSize
+    case tooShort, magic, ringType, sizes, offsets, counts
+    /// Of the format: see `pbr_format.defect`.
+    case formatType, pictureSize, planes, rate, sound, extradataSize
 }
 
 /// Operating errors of rings.

@@ -1,6 +1,6 @@
 // One ring's memory in this process: the file, its mapping, and the words that everybody shares.
 //
-// Invariant: `identity` was checked once and copied; nothing that others may write decides where we look.
+// Invariant: `identity` and `format` were checked once and copied; nothing that others may write decides where we look.
 // Lives as long as a writer, a reader or a lease of this process needs it. Any thread.
 import CLinux
 public import CRingLayout
@@ -12,6 +12,8 @@ import Synchronization
 /// words are accessed atomically and whose payload is guarded by the ring protocol (claims, leases, validation).
 public final class RingMapping: @unchecked Sendable {
     public let identity: pbr_identity
+    /// The header's format as it was when this process checked it (`pbr_format.defect`).
+    public let format: pbr_format
     public let base: UnsafeMutableRawPointer
     let descriptor: Int32
     private let mappedSize: Int
@@ -33,6 +35,7 @@ public final class RingMapping: @unchecked Sendable {
         guard let identity = spec.identity, extradata.count <= Int(PBR_EXTRADATA_CAPACITY) else {
             throw .notARing(.counts)
         }
+        if let defect = spec.format.defect(bufferStride: identity.formatRoom) { throw .notARing(defect) }
         var temporary = TemporaryName(for: path)
         var fd = temporary.withPointer { linux_open($0, O_RDWR | O_CREAT | O_EXCL, 0o660) }
         // A process killed here leaves its name, and in a container its successor has the same pid and counter.
@@ -57,7 +60,7 @@ public final class RingMapping: @unchecked Sendable {
         guard reserved == 0 else { throw .system(.reserve, errno: reserved) }
 
         let mapping = try RingMapping(
-            descriptor: fd, identity: identity, path: RingPath(path), populates: true)
+            descriptor: fd, identity: identity, format: spec.format, path: RingPath(path), populates: true)
         owned = nil
         mapping.initialise(spec, extradata)
         do throws(RingError) { try mapping.takeWriterPlace() } catch {
@@ -94,8 +97,13 @@ public final class RingMapping: @unchecked Sendable {
         if let defect = identity.defect(fileSize: UInt64(status.st_size)) { throw .notARing(defect) }
         // A sparse file would be filled by the first touch: its maker reserved nothing, or somebody cut and grew it.
         guard UInt64(clamping: status.st_blocks) >= identity.file_size / 512 else { throw .notARing(.sizes) }
+        var format = pbr_format()
+        guard
+            pread(fd, &format, MemoryLayout<pbr_format>.size, off_t(PBR_AT_FORMAT)) == MemoryLayout<pbr_format>.size
+        else { throw .notARing(.tooShort) }
+        if let defect = format.defect(bufferStride: identity.formatRoom) { throw .notARing(defect) }
         let mapping = try RingMapping(
-            descriptor: fd, identity: identity, path: RingPath(path), populates: populates)
+            descriptor: fd, identity: identity, format: format, path: RingPath(path), populates: populates)
         owned = nil
         // Touched once, so that a file cut since it was measured is refused here.
         _ = mapping.head
@@ -106,7 +114,7 @@ public final class RingMapping: @unchecked Sendable {
     /// Takes over `descriptor` when it succeeds. `populates` faults every page in: the first touch of a 1080p frame
     /// costs 3 to 10 ms, which no grain shall pay.
     private init(
-        descriptor: Int32, identity: pbr_identity, path: RingPath, populates: Bool
+        descriptor: Int32, identity: pbr_identity, format: pbr_format, path: RingPath, populates: Bool
     ) throws(RingError) {
         let file = Int(identity.file_size)
         let payload = Int(identity.payload_size)
@@ -138,6 +146,7 @@ public final class RingMapping: @unchecked Sendable {
         self.descriptor = descriptor
         self.identity = identity
         self.path = path
+        self.format = format
     }
 
     private func initialise(_ spec: RingSpec, _ extradata: UnsafeRawBufferPointer) {
@@ -167,9 +176,6 @@ public final class RingMapping: @unchecked Sendable {
     /// Whether somebody truncated the file and this process touched what was lost. Nothing in the ring means anything
     /// then: what is read is zeros, what is written stays here. Final.
     @inline(__always) public var isCorrupt: Bool { truncation.isBroken }
-
-    /// The header's format as it was written when the ring was made.
-    public var format: pbr_format { base.load(fromByteOffset: Int(PBR_AT_FORMAT), as: pbr_format.self) }
 
     /// The header's extradata: parameter sets, AudioSpecificConfig, OpusHead.
     public var extradata: UnsafeRawBufferPointer {

@@ -89,6 +89,9 @@ public struct RingSpec {
 }
 
 extension pbr_identity {
+    /// Bytes of one buffer that a format may fill; 0 for a packet ring.
+    var formatRoom: UInt64 { ring_type == UInt32(PBR_RING_FRAME) ? buffer_stride : 0 }
+
     /// Bytes from one buffer's metadata to the next.
     var metadataStride: UInt64 { UInt64(MemoryLayout<pbr_grain>.size) + UInt64(side_data_capacity) }
 

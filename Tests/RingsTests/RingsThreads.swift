@@ -153,6 +153,118 @@ import Testing
         #expect(tally.torn.load(ordering: .relaxed) == 0)
     }
 
+    /// Two threads want to write; one at a time adopts, publishes a little and lets go. Readers read on and seek; at the
+    /// end somebody deletes the ring.
+    @Test func successorsOnThreads() throws {
+        let mapping = try RingMapping.create(
+            path: folder.ring(), spec: frameSpec(depth: 3, leases: 12),
+            extradata: UnsafeRawBufferPointer(start: nil, count: 0))
+        mapping.letGoOfWriter()
+        let tally = Tally()
+        let readers = (0..<2).map { number in
+            Thread.started {
+                let torn = Self.readUntilRemoved(mapping, tally, seeks: number == 1)
+                tally.torn.wrappingAdd(torn, ordering: .relaxed)
+            }
+        }
+        while tally.joined.load(ordering: .acquiring) < 2 { sched_yield() }
+        let writers = (0..<2).map { _ in
+            Thread.started {
+                while mapping.head < Self.grains / 4 {
+                    do throws(RingError) {
+                        var writer = try FrameRingWriter(adopting: mapping)
+                        tally.admitted.wrappingAdd(1, ordering: .relaxed)
+                        for _ in 0..<20 { writer.publishPattern() }
+                    } catch {
+                        #expect(error == .writerAlive)
+                        sched_yield()
+                    }
+                }
+            }
+        }
+        for writer in writers { writer.join() }
+        mapping.tombstone()
+        for reader in readers { reader.join() }
+        #expect(tally.torn.load(ordering: .relaxed) == 0)
+        #expect(tally.admitted.load(ordering: .relaxed) >= Int(Self.grains / 4 / 20))
+        #expect(mapping.dropped == 0)
+        #expect(throws: RingError.removed) { _ = try FrameRingWriter(adopting: mapping) }
+    }
+
+    /// Returns how many grains were torn, or came after a later one.
+    private static func readUntilRemoved(_ mapping: RingMapping, _ tally: Tally, seeks: Bool) -> Int {
+        do throws(RingError) {
+            var reader = try FrameRingReader(joining: mapping)
+            tally.joined.wrappingAdd(1, ordering: .releasing)
+            var (torn, turn) = (0, 0)
+            while true {
+                turn += 1
+                // Times are sequences here.
+                if seeks, turn % 16 == 0 { reader.seek(toTime: Int64(bitPattern: mapping.head) - 2) }
+                let wanted = reader.position
+                switch reader.next() {
+                case .frame(let lease):
+                    let sequence = lease.grain.sequence
+                    if sequence != wanted || !isWhole(lease.bytes, sequence) { torn += 1 }
+                case .none(let state):
+                    if state == UInt32(PBR_STATE_REMOVED) { return torn }
+                    reader.wait(until: linux_monotonic_nanoseconds() + 10_000_000, spinning: 2000)
+                case .lapped: continue
+                case .leasesSpent: return -1
+                case .corrupt: return -1
+                }
+            }
+        } catch {
+            Issue.record(error)
+            tally.joined.wrappingAdd(1, ordering: .releasing)
+            return -1
+        }
+    }
+
+    @Test func packetSuccessorsOnThreads() throws {
+        let mapping = try RingMapping.create(
+            path: folder.ring(), spec: packetSpec(capacity: 8192, depth: 8),
+            extradata: UnsafeRawBufferPointer(start: nil, count: 0))
+        mapping.letGoOfWriter()
+        let tally = Tally()
+        let reader = Thread.started {
+            do throws(RingError) {
+                var reader = try PacketRingReader(joining: mapping, start: .oldest)
+                tally.joined.wrappingAdd(1, ordering: .releasing)
+                var turn = 0
+                while true {
+                    turn += 1
+                    if turn % 16 == 0 { reader.seek(to: .newest) }
+                    let look = reader.look()
+                    if look == "none \(PBR_STATE_REMOVED)" { return }
+                    if look == "torn" || look == "corrupt" { tally.torn.wrappingAdd(1, ordering: .relaxed) }
+                    if look.hasPrefix("none") { reader.wait(until: linux_monotonic_nanoseconds() + 10_000_000) }
+                }
+            } catch {
+                Issue.record(error)
+                tally.joined.wrappingAdd(1, ordering: .releasing)
+            }
+        }
+        while tally.joined.load(ordering: .acquiring) < 1 { sched_yield() }
+        let writers = (0..<2).map { _ in
+            Thread.started {
+                while mapping.head < Self.grains / 4 {
+                    do throws(RingError) {
+                        var writer = try PacketRingWriter(adopting: mapping)
+                        for words in 0..<20 { writer.appendPattern(words: words, key: words % 5 == 0) }
+                    } catch {
+                        #expect(error == .writerAlive)
+                        sched_yield()
+                    }
+                }
+            }
+        }
+        for writer in writers { writer.join() }
+        mapping.tombstone()
+        reader.join()
+        #expect(tally.torn.load(ordering: .relaxed) == 0)
+    }
+
     @Test func readersJoinAndLeaveOnManyThreads() throws {
         var writer = try FrameRingWriter(creating: folder.ring(), spec: frameSpec(leases: 6))
         let mapping = writer.mapping

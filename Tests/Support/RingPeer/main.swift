@@ -235,6 +235,12 @@ func run(_ arguments: [String]) throws(RingError) -> Int32 {
     case "floodPackets": return try floodPackets(arguments[2])
     case "bus": return try meetBusError(arguments[2], arguments.last ?? "")
     case "wait": return try waitOnce(arguments[2], milliseconds: Int64(arguments.last ?? "") ?? 1000)
+    case "fuzz":
+        guard arguments.count == 5, let mutations = Int(arguments[3]), let seed = UInt64(arguments[4]) else {
+            return 64
+        }
+        var fuzz = Fuzz(arguments[2], seed: seed)
+        return try fuzz.run(mutations: mutations)
     #if DEBUG
         case "kill":
             guard arguments.count == 6, let role = Role(rawValue: arguments[3]), let lives = Int(arguments[4]),
