@@ -38,7 +38,6 @@ extension pbr_video {
         else { return .pictureSize }
         // 0/1 is a rate that is not known, 0/0 and what is negative are no rates.
         guard rate_num >= 0, rate_den > 0, rate_num > 0 || rate_den == 1 else { return .rate }
-        guard sample_aspect_num >= 0, sample_aspect_den >= 0 else { return .pictureSize }
         return nil
     }
 

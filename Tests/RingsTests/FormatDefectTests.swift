@@ -55,7 +55,6 @@ import Testing
             (.formatType, { $0.type = 7 }), (.formatType, { $0.type = .max }), (.rate, { $0.time_base_den = -1 }),
             (.pictureSize, { $0.video.width = 0 }), (.pictureSize, { $0.video.height = .max }),
             (.pictureSize, { $0.video.coded_width = 63 }), (.pictureSize, { $0.video.coded_height = 17409 }),
-            (.pictureSize, { $0.video.sample_aspect_num = -1 }),
             (.rate, { $0.video.rate_den = 0 }), (.rate, { ($0.video.rate_num, $0.video.rate_den) = (0, 0) }),
             (.rate, { $0.video.rate_num = -50 }), (.rate, { $0.video.rate_den = -1 }),
             (.rate, { ($0.video.rate_num, $0.video.rate_den) = (0, 25) }),

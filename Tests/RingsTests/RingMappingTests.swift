@@ -26,6 +26,35 @@ import Testing
         return spec
     }
 
+    /// 5000 rings one after another: more than the table of guarded mappings holds.
+    @Test func nothingStaysOfRingsThatAreLetGo() throws {
+        func traces() throws -> Int {
+            let maps = try String(contentsOfFile: "/proc/self/maps", encoding: .utf8)
+            let files = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap {
+                try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")
+            }
+            return maps.split(separator: "\n").count { $0.contains(folder.path) }
+                + files.count { $0.hasPrefix(folder.path) }
+        }
+        for round in 0..<5000 {
+            let none = UnsafeRawBufferPointer(start: nil, count: 0)
+            if round % 2 == 0 {
+                var writer = try FrameRingWriter(creating: folder.ring(), spec: frameSpec())
+                var reader = try FrameRingReader(joining: writer.mapping)
+                writer.publishPattern()
+                let lease = try reader.lease()
+                if round == 0 { #expect(try traces() == 2, "one mapping, one descriptor") }
+                drop(reader)
+                drop(writer)
+                #expect(lease.grain.sequence == 0)
+            } else {
+                drop(try PacketRingWriter(creating: folder.ring(), spec: packetSpec(), extradata: none))
+            }
+        }
+        #expect(try traces() == 0)
+        #expect(throws: RingError.system(.open, errno: ENOENT)) { _ = try RingMapping.open(path: folder.ring("none")) }
+    }
+
     @Test func aRenameIsTheOnlyThingThatGivesAName() throws {
         // A folder under the ring's name: everything succeeds up to the rename, which must clean up behind itself.
         try FileManager.default.createDirectory(atPath: folder.ring("a.video"), withIntermediateDirectories: false)

@@ -15,7 +15,7 @@ import Testing
         FrameRingModel(depth: 1, buffers: 3, grains: 3, readers: 1, writerDeaths: 1),
         FrameRingModel(depth: 1, buffers: 2, grains: 2, readers: 2, writerDeaths: 1),
         FrameRingModel(depth: 2, buffers: 3, grains: 3, readers: 1, writerDeaths: 2),
-        FrameRingModel(depth: 2, buffers: 4, grains: 4, readers: 1, writerDeaths: 1),
+        FrameRingModel(depth: 2, buffers: 4, grains: 3, readers: 1, writerDeaths: 1),
         FrameRingModel(depth: 1, buffers: 2, grains: 2, readers: 1, decoderClaims: 1, writerDeaths: 1),
         FrameRingModel(depth: 1, buffers: 2, grains: 2, readers: 1, mortals: 1, writerDeaths: 1),
     ])
