@@ -97,7 +97,7 @@ package struct VideoDecoder: ~Copyable {
     package var picture: DecodedPicture { DecodedPicture(decoder.frame) }
 
     /// The format that a store must have to be decoded into: of the newest picture, or as the track's description
-    /// foretells it; nil while unknown, and for pixel formats that rings don't carry.
+    /// foretells it; nil while unknown, and for pixel formats and sizes that rings don't carry.
     package var bufferFormat: VideoFormat? {
         var shape = buffers.wanted
         if shape.width == 0 {
@@ -111,9 +111,12 @@ package struct VideoDecoder: ~Copyable {
         }
         guard let pixelFormat = PixelFormat(shape.format) else { return nil }
         let size = PictureSize(width: Int(shape.width), height: Int(shape.height))
+        let picture = pictureFormat(size)
+        // Garbage may say anything; nothing in use is larger.
+        guard (1...16384).contains(picture.size.width), (1...16384).contains(picture.size.height) else { return nil }
         // 128 bytes behind each plane: SIMD code reads and writes up to 32 beyond a line, and 16 more are libav's own.
         return VideoFormat(
-            picture: pictureFormat(size), pixelFormat: pixelFormat, codedSize: size,
+            picture: picture, pixelFormat: pixelFormat, codedSize: size,
             planes: PlaneLayout(pixelFormat, width: size.width, height: size.height, spare: 128))
     }
 

@@ -69,7 +69,12 @@ extension RingDefect {
         case .sizes: "sizes beyond the file's end"
         case .offsets: "areas that overlap or leave the file"
         case .counts: "counts out of bounds"
-        case .formatSize: "a format that doesn't fit its buffers"
+        case .formatType: "a format of another kind of ring"
+        case .pictureSize: "a picture size that can't be"
+        case .planes: "planes that don't fit their buffers"
+        case .rate: "a rate that can't be"
+        case .sound: "sound that can't be"
+        case .extradataSize: "more extradata than there is room for"
         }
     }
 }
