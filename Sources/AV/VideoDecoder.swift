@@ -110,10 +110,13 @@ package struct VideoDecoder: ~Copyable {
             context.pointee.pix_fmt = known
         }
         guard let pixelFormat = PixelFormat(shape.format) else { return nil }
-        let size = PictureSize(width: Int(shape.width), height: Int(shape.height))
-        let picture = pictureFormat(size)
+        let wanted = PictureSize(width: Int(shape.width), height: Int(shape.height))
+        let picture = pictureFormat(wanted)
         // Garbage may say anything; nothing in use is larger.
         guard (1...16384).contains(picture.size.width), (1...16384).contains(picture.size.height) else { return nil }
+        // With frame threads what is wanted may be of a later, smaller picture.
+        let size = PictureSize(
+            width: max(wanted.width, picture.size.width), height: max(wanted.height, picture.size.height))
         // 128 bytes behind each plane: SIMD code reads and writes up to 32 beyond a line, and 16 more are libav's own.
         return VideoFormat(
             picture: picture, pixelFormat: pixelFormat, codedSize: size,
