@@ -25,7 +25,7 @@ struct RingScenes {
                 try flatOut(readers, placement, &report)
             }
             // Who spins on the only CPU keeps the other from it.
-            if placement != "one" { try spinning(placement, &report) }
+            if placement != "one" { try spinning(options.isShort ? "apart" : placement, &report) }
         }
         try held(&report)
         try lossless(&report)
