@@ -154,6 +154,44 @@ extension EndToEndTests {
             #expect(second.interrupt() == 0)
         }
 
+        /// A thousand clients that send half a request and wait: a reader of a ring loses nothing, and a client that
+        /// behaves is answered.
+        @Test func slowClientsDisturbNoRing() throws {
+            let engine = try Patchbay(graph, data: data)
+            let clients = try ChildProcess(
+                "python3",
+                [
+                    "-c",
+                    """
+                    import resource, socket, sys, time
+                    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+                    held = []
+                    for i in range(1000):
+                        s = socket.create_connection(("127.0.0.1", \(engine.port)))
+                        s.sendall(b"POST /slots HTTP/1.1\\r\\nHost: localhost:\(engine.port)\\r\\nContent-Le")
+                        held.append(s)
+                    print("held", file=sys.stderr, flush=True)
+                    time.sleep(60)
+                    """,
+                ])
+            let file = data.file("pictures.y4m")
+            let reader = try ChildProcess(
+                "/bin/sh",
+                [
+                    "-c", "exec \"$0\" ring read cam1 --count 100 --at 127.0.0.1:\(engine.port) >\"$1\"",
+                    Patchbay.program,
+                    file,
+                ])
+            #expect(holds(within: 20) { clients.messages.contains("held") }, "\(clients.messages)")
+            #expect(try engine.get("/slots/cam1").status == 200)
+            #expect(reader.exit(within: 20) == 0)
+            let numbers = try frameNumbers(file, size: PictureSize(width: 640, height: 360)).map { Int($0 ?? 0) }
+            #expect(numbers.count == 100 && zip(numbers, numbers.dropFirst()).allSatisfy { $1 == $0 + 1 }, "\(numbers)")
+            #expect(try slot(engine, "cam1")["dropped"] as? Int == 0)
+            clients.kill()
+            #expect(engine.interrupt() == 0)
+        }
+
         /// Everything that a user may get wrong is said.
         @Test func mistakesAreSaid() throws {
             let engine = try Patchbay(graph, data: data)
