@@ -189,11 +189,12 @@ package final class Inlet: @unchecked Sendable {
         do throws(RingError) {
             if ring.format.type.isRaw {
                 frames = try FrameRingReader(
-                    joining: ring.mapping, leases: UInt32(wiring.leaseLimit), isLossless: isLossless, start: start,
+                    joining: ring.mapping, leases: UInt32(wiring.leaseLimit), isLossless: isLossless,
+                    start: start(in: ring),
                     name: label)
             } else {
                 packets = try PacketRingReader(
-                    joining: ring.mapping, isLossless: isLossless, start: start, name: label)
+                    joining: ring.mapping, isLossless: isLossless, start: start(in: ring), name: label)
             }
         } catch {
             figures.refusals.wrappingAdd(1, ordering: .relaxed)
@@ -214,14 +215,15 @@ package final class Inlet: @unchecked Sendable {
 
     /// The next generation goes on where the last one stopped; a first join takes what is there: all of a lossless
     /// edge, else from the newest (key) grain.
-    private var start: ReaderStart {
+    private func start(in ring: OutletPort.Ring) -> ReaderStart {
         if let cursor { return .sequence(cursor) }
-        return isLossless || joinedGeneration == 0 && (hasWaited || isFresh) ? .oldest : .newestKey
+        guard isLossless || joinedGeneration == 0 && (hasWaited || isFresh(ring)) else { return .newestKey }
+        return ring.first.map { .sequence($0) } ?? .oldest
     }
 
     /// Whether the ring is new to everybody: then a joining reader can have it from the first grain on. One that has
     /// waited for the ring can in any case, however many came at once before it looked.
-    private var isFresh: Bool { (port?.mapping).map { $0.head <= 2 } ?? true }
+    private func isFresh(_ ring: OutletPort.Ring) -> Bool { ring.mapping.head <= (ring.first ?? 0) + 2 }
 
     /// What a ring between the last one and this held is lost, as if this reader had been lapped in it.
     private func countSkipped() {

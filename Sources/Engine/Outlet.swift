@@ -99,6 +99,7 @@ package final class Outlet: @unchecked Sendable {
         if let slot { try names.check(slot) }
         guard let reservation = budget.reserve(size) else { throw overBudget(size) }
         let mapping: RingMapping
+        let first: UInt64?
         do throws(RingError) {
             let adopted = orphan.flatMap { $0.isMade(of: spec, extradata: format.coded?.extradata ?? []) ? $0 : nil }
             if format.type.isRaw {
@@ -113,6 +114,7 @@ package final class Outlet: @unchecked Sendable {
                 packets = consume writer
             }
             if adopted == nil { orphan?.supersede() }
+            first = adopted == nil ? nil : nextSequence
         } catch { throw ringFault(error, spec) }
         self.format = format
         generation += 1
@@ -120,7 +122,8 @@ package final class Outlet: @unchecked Sendable {
             pictureStore = RingPictureStore(pool, video)
         }
         port.install(
-            OutletPort.Ring(mapping: mapping, format: format, generation: generation, reservation: reservation))
+            OutletPort.Ring(
+                mapping: mapping, format: format, generation: generation, reservation: reservation, first: first))
         if let slot { try names.give(slot, to: path) }
     }
 

@@ -24,6 +24,8 @@ package final class OutletPort: @unchecked Sendable {
         let format: StreamFormat
         let generation: UInt32
         let reservation: RingReservation
+        /// The first grain of this engine, where the ring was a killed one's: nobody here wants what is older.
+        let first: UInt64?
     }
 
     package let node: String

@@ -121,8 +121,16 @@ extension SegmentMachine {
             return drop(index, packet, .beforeStart, &actions)
         }
         guard tracks[index].canStart(on: packet) else { return drop(index, packet, .beforeKey, &actions) }
+        // What comes only after the segment's end has nothing in it; whether it does is known once the leader is there.
+        if let next = cutBehind(cut), !next.isBackward, packet.pts >= next.start {
+            enterGap(index, cut, &actions)
+            return true
+        }
+        guard index == leader || !tracks[leader].isOpen || packet.pts < tracks[leader].end else { return false }
         return begin(index, packet, &actions)
     }
+
+    private func cutBehind(_ cut: Cut) -> Cut? { cuts.first { $0.sequence == cut.sequence + 1 } }
 
     // MARK: - Verbs
 

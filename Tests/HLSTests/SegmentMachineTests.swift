@@ -155,6 +155,22 @@ import Testing
         #expect(simulation.segments[0].count >= 20)
     }
 
+    /// Sound that is there only seconds after the pictures starts where the pictures are, not in their first segment.
+    @Test func soundThatBeginsLateHasGapsBefore() {
+        var simulation = Simulation(pair)
+        var feeder = Feeder(tracks: 2)
+        // Arrives in time, as far as the clock goes.
+        feeder.next[1] = 7 * 48_000 / 1024
+        feeder.delay = [.milliseconds(900), .milliseconds(-7000)]
+        feeder.run(&simulation, until: .seconds(20))
+        simulation.finish()
+        for (video, audio) in zip(simulation.segments[0], simulation.segments[1]) where !audio.isGap && !video.isGap {
+            let apart = audio.start - video.start
+            #expect(apart < .milliseconds(50) && apart > .milliseconds(-50), "\(audio.sequence): \(apart)")
+        }
+        #expect(simulation.segments[1].filter { !$0.isGap }.count >= 4)
+    }
+
     /// A publisher that went away and came back, behind encoders: sound is there at once, pictures a second later.
     @Test func comesBackTogether() {
         var simulation = Simulation(pair)
