@@ -112,7 +112,7 @@ package struct HLSChecker {
             if same.uri != segment.uri || same.duration != segment.duration || same.map != segment.map
                 || same.isGap != segment.isGap || same.isDiscontinuity != segment.isDiscontinuity
             {
-                complain("6.2.1", uri, "segment \(segment.sequence) has changed")
+                complain("6.2.1", uri, "segment \(segment.sequence) has changed from \(segment) to \(same)")
             }
         }
         let counted = new.discontinuitySequence - old.media.discontinuitySequence
