@@ -115,6 +115,8 @@ package final class Outlet: @unchecked Sendable {
             }
             if adopted == nil { orphan?.supersede() }
             first = adopted == nil ? nil : nextSequence
+            // It begins like any ring: its writer's death is no loss of signal to this engine's readers.
+            if adopted != nil { setRingState(.waiting) }
         } catch { throw ringFault(error, spec) }
         self.format = format
         generation += 1

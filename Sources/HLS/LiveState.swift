@@ -168,7 +168,9 @@ struct LiveState {
             rendition: arrival.rendition, run: run, discontinuity: renditions[i].discontinuity,
             sequence: arrival.sequence
         ).file
-        var entry = MediaPlaylist.Segment(name: name, map: renditions[i].map, duration: arrival.duration)
+        // A gap before this run's first init segment stays under the map that is in force, also when what brought it leaves.
+        let map = renditions[i].map ?? renditions[i].listed.last?.entry.map
+        var entry = MediaPlaylist.Segment(name: name, map: map, duration: arrival.duration)
         (entry.isDiscontinuity, entry.isGap) = (arrival.isDiscontinuity, bytes == nil)
         let body = bytes ?? emptySegment
         let segment = ListedSegment(
