@@ -77,7 +77,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "EngineTests",
-            dependencies: ["Engine", "Capture", "Codecs", "Routing", "HLS", "Recording", "CLinux"],
+            dependencies: ["Engine", "Capture", "Codecs", "Routing", "HLS", "Recording", "FrameCache", "CLinux"],
             swiftSettings: strict),
         .testTarget(
             name: "CodecsTests",
@@ -91,7 +91,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "FrameCacheTests",
-            dependencies: ["FrameCache", "Capture", "Routing", "Engine", "Rings", "Graph", "GraphHarness", "CRingLayout"],
+            dependencies: [
+                "FrameCache", "Capture", "Routing", "Engine", "Rings", "Graph", "GraphHarness", "CRingLayout",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "RecordingTests", dependencies: ["Recording", "Capture", "GraphHarness", "Media"],
@@ -102,7 +104,8 @@ let package = Package(
         .testTarget(
             name: "PatchbayTests",
             dependencies: [
-                "patchbay", "API", "Capture", "Engine", "Files", "FrameCache", "Graph", "GraphHarness", "Media", "Routing", "CLinux",
+                "patchbay", "API", "Capture", "Engine", "Files", "FrameCache", "Graph", "GraphHarness", "Media",
+                "Routing", "CLinux",
             ],
             swiftSettings: strict),
         // Tests.

@@ -47,24 +47,61 @@ package enum AVLog {
 
     private static let state = Mutex(State())
 
+    // MARK: Secrets and strangers
+
+    private struct Keys {
+        var secrets: Set<String> = []
+        /// Publishers that came with another name, by the name that was expected.
+        var strangers: [String: Int] = [:]
+    }
+    private static let keys = Mutex(Keys())
+
+    /// Lines that are routed have these texts masked from now on. Any thread.
+    package static func conceal(_ secrets: [String]) {
+        keys.withLock { $0.secrets.formUnion(secrets.filter { $0.utf8.count > 1 }) }
+    }
+
+    /// Counts publishers that libavformat's RTMP listener lets in though they gave another name than `key`: it only
+    /// says so, and whoever opened it can close it again. Any thread.
+    package static func expect(_ key: String) {
+        keys.withLock { $0.strangers[key] = $0.strangers[key] ?? 0 }
+        av_log_set_callback(logLine)
+    }
+
+    /// How many of those have come so far.
+    package static func strangers(expecting key: String) -> Int { keys.withLock { $0.strangers[key] ?? 0 } }
+
+    /// libavformat 59.27, rtmpproto.c: "Unexpected stream %s, expecting %s".
+    fileprivate static func countStranger(_ line: String) {
+        guard line.contains("Unexpected stream "), let range = line.lastRange(of: ", expecting ") else { return }
+        let expected = String(line[range.upperBound...].prefix { !$0.isNewline })
+        keys.withLock { if let count = $0.strangers[expected] { $0.strangers[expected] = count + 1 } }
+    }
+
     fileprivate static func take(_ level: Int32, line: UnsafePointer<CChar>) {
         let admitted = state.withLock { $0.admit(at: av_gettime_relative() / 1_000_000) }
         guard let admitted else { return }
         var text = String(cString: line)
         while text.last?.isNewline == true { text.removeLast() }
+        for secret in keys.withLock({ $0.secrets }) { text = text.replacing(secret, with: "***") }
         if admitted.suppressed > 0 { text += " (\(admitted.suppressed) lines before were left out)" }
         admitted.hook(Level(rawValue: level) ?? (level < Level.fatal.rawValue ? .fatal : .info), text)
     }
 }
 
+extension String {
+    fileprivate func lastRange(of text: String) -> Range<String.Index>? { ranges(of: text).last }
+}
+
 private nonisolated func logLine(
     context: UnsafeMutableRawPointer?, level: Int32, format: UnsafePointer<CChar>?, arguments: CVaListPointer?
 ) {
-    guard level <= av_log_get_level(), let format, let arguments else { return }
+    guard level <= max(av_log_get_level(), AV_LOG_WARNING), let format, let arguments else { return }
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: 1024) { buffer in
         guard let line = buffer.baseAddress else { return }
         buffer.initialize(repeating: 0)
         guard av_log_line(context, level, format, arguments, line, Int32(buffer.count)) > 0 else { return }
-        AVLog.take(level, line: line)
+        if level == AV_LOG_WARNING { AVLog.countStranger(String(cString: line)) }
+        if level <= av_log_get_level() { AVLog.take(level, line: line) }
     }
 }

@@ -25,6 +25,10 @@ package struct Demuxer: ~Copyable {
         package var container: String?
         /// Streams beyond are an error.
         package var maximumStreams = 256
+        /// Options of the protocol and the container, by libavformat's names.
+        package var input: [String: String] = [:]
+        /// What messages call it instead of its path, where that has secret parts.
+        package var label: String?
 
         package init() {}
     }
@@ -68,11 +72,12 @@ package struct Demuxer: ~Copyable {
         _ name: String, _ options: Options, _ callbacks: DemuxerCallbacks
     ) throws(AVFault) -> Demuxer {
         let context = try openInput(name, options, callbacks)
+        let label = options.label ?? name
         guard let scratch = av_packet_alloc() else {
             closeInput(context)
-            throw AVFault(operation: "open \(name)", code: av_error_no_memory)
+            throw AVFault(operation: "open \(label)", code: av_error_no_memory)
         }
-        var demuxer = Demuxer(name, context, callbacks, scratch)
+        var demuxer = Demuxer(label, context, callbacks, scratch)
         try demuxer.describeNewStreams()
         demuxer.describePrograms()
         return demuxer

@@ -8,7 +8,8 @@ private let sourceBufferSize: Int32 = 7 * 188 * 24
 func openInput(
     _ name: String, _ options: Demuxer.Options, _ callbacks: DemuxerCallbacks
 ) throws(AVFault) -> UnsafeMutablePointer<AVFormatContext> {
-    let context = try checkAllocated(avformat_alloc_context(), "open \(name)")
+    let label = options.label ?? name
+    let context = try checkAllocated(avformat_alloc_context(), "open \(label)")
     context.pointee.interrupt_callback = AVIOInterruptCB(callback: isInterrupted, opaque: callbacks.opaque)
     context.pointee.probesize = options.probeSize
     context.pointee.max_analyze_duration = options.analyzeDuration.nanoseconds / 1000
@@ -19,21 +20,25 @@ func openInput(
     if callbacks.source != nil { try attachSource(context, name, callbacks) }
     var opened: UnsafeMutablePointer<AVFormatContext>? = context
     let source = context.pointee.pb
-    let code = avformat_open_input(&opened, name, options.container.flatMap { av_find_input_format($0) }, nil)
+    var input: OpaquePointer?
+    for (key, value) in options.input { av_dict_set(&input, key, value, 0) }
+    // Holds afterwards what nobody took.
+    defer { av_dict_free(&input) }
+    let code = avformat_open_input(&opened, name, options.container.flatMap { av_find_input_format($0) }, &input)
     guard code >= 0, let opened else {
         // avformat_open_input has freed the context, but never what it didn't open itself.
         freeSource(source)
         if !options.allowsLists, callbacks.source == nil, FileList.isOne(name) {
             throw AVFault(
-                operation: "open \(name)", code: code,
+                operation: "open \(label)", code: code,
                 message: "it is a list of other files, which could lie anywhere; name a media file itself")
         }
-        throw AVFault(operation: "open \(name)", code: code)
+        throw AVFault(operation: "open \(label)", code: code)
     }
     let found = avformat_find_stream_info(opened, nil)
     guard found >= 0 else {
         closeInput(opened)
-        throw AVFault(operation: "find the streams of \(name)", code: found)
+        throw AVFault(operation: "find the streams of \(label)", code: found)
     }
     return opened
 }

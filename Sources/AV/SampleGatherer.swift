@@ -135,7 +135,25 @@ struct SampleGatherer: ~Copyable {
         for plane in 0..<target.planeCount { planes[plane] = bytes + plane * target.planeSize }
         frame.pointee.extended_data = planes
         frame.pointee.linesize.0 = Int32(target.planeSize)
-        return planes.withMemoryRebound(to: UnsafeMutableRawPointer?.self, capacity: target.planeCount) {
+        return read(samples, into: planes)
+    }
+
+    /// Moves `samples` to `base`, laid out as the target's format says. False where there are less.
+    func take(_ samples: Int, into base: UnsafeMutableRawPointer) -> Bool {
+        withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<UInt8>?.self, capacity: target.planeCount) { planes in
+            let bytes = base.assumingMemoryBound(to: UInt8.self)
+            for plane in 0..<target.planeCount {
+                planes.initializeElement(at: plane, to: bytes + plane * target.planeSize)
+            }
+            return planes.baseAddress.map { read(samples, into: $0) } ?? false
+        }
+    }
+
+    /// Leaves out the next `samples`.
+    func drop(_ samples: Int) { av_audio_fifo_drain(fifo, Int32(samples)) }
+
+    private func read(_ samples: Int, into planes: UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>) -> Bool {
+        planes.withMemoryRebound(to: UnsafeMutableRawPointer?.self, capacity: target.planeCount) {
             av_audio_fifo_read(fifo, $0, Int32(samples)) == Int32(samples)
         }
     }

@@ -212,8 +212,10 @@ package actor Engine {
     }
 
     private func laneName(_ resolved: ResolvedNode, _ upstream: LiveNode?) -> String {
-        if let name = resolved.lane { return "lane:\(name)" }
-        if resolved.kind.placement == .upstream, let upstream { return upstream.lane.name }
+        if let name = resolved.lane, resolved.kind.placement != .alone { return "lane:\(name)" }
+        if resolved.kind.placement == .upstream, let upstream, upstream.resolved.kind.placement != .alone {
+            return upstream.lane.name
+        }
         return resolved.id
     }
 

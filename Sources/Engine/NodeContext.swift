@@ -21,6 +21,8 @@ package struct EngineServices: Sendable {
     package let outputRoots: OutputRoots
     /// What rings may take together.
     package let ringBudget: RingBudget
+    /// Where nodes get slots that they write; nil where there is no frame cache.
+    package var slotHost: (any SlotHost)?
 
     package init(
         timeline: Timeline, files: FileService, log: EngineLog, dataFolder: String, ringFolder: String,

@@ -21,8 +21,7 @@ package struct PortHolder: Sendable, Equatable, CustomStringConvertible {
 
     /// The holder of a port; nil if it can't be known. Reads /proc, which may take some milliseconds.
     package static func find(_ transport: Transport, port: UInt16) -> PortHolder? {
-        let tables = ["/proc/net/\(transport)", "/proc/net/\(transport)6"].compactMap(contents)
-        let inodes = Set(tables.flatMap { waitingInodes(in: $0, transport, port: port) })
+        let inodes = Set(waitingInodes(transport, port: port))
         guard !inodes.isEmpty else { return nil }
         for process in namesInFolder("/proc").compactMap({ Int($0) }) {
             let folder = "/proc/\(process)/fd"
@@ -32,6 +31,17 @@ package struct PortHolder: Sendable, Equatable, CustomStringConvertible {
             }
         }
         return nil
+    }
+
+    /// Whether any socket of this network waits for peers on `port`. Reads two tables of /proc.
+    package static func isAwaited(_ transport: Transport, port: UInt16) -> Bool {
+        !waitingInodes(transport, port: port).isEmpty
+    }
+
+    private static func waitingInodes(_ transport: Transport, port: UInt16) -> [Int] {
+        ["/proc/net/\(transport)", "/proc/net/\(transport)6"].compactMap(contents).flatMap {
+            waitingInodes(in: $0, transport, port: port)
+        }
     }
 
     /// The inodes of sockets that wait on `port`, in the text of /proc/net/tcp, udp and their like for IPv6.

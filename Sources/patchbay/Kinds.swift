@@ -2,6 +2,7 @@
 import Capture
 import Codecs
 import Engine
+import FrameCache
 import Graph
 import HLS
 import Recording
@@ -9,9 +10,10 @@ import Routing
 
 enum Kinds {
     static let all = [
-        NodeKind(PatternSource.self), NodeKind(FileSource.self), NodeKind(SRTSource.self), NodeKind(RingSource.self),
+        NodeKind(PatternSource.self), NodeKind(FileSource.self), NodeKind(SRTSource.self), NodeKind(URLSource.self),
+        NodeKind(RingSource.self),
         NodeKind(DecodeNode.self), NodeKind(VideoEncodeNode.self), NodeKind(AudioEncodeNode.self),
-        NodeKind(HLSSink.self), NodeKind(RecordSink.self), NodeKind(NullSink.self),
+        NodeKind(HLSSink.self), NodeKind(RecordSink.self), NodeKind(RingSink.self), NodeKind(NullSink.self),
     ]
     static let catalogue = Catalogue(all.map(\.declaration))
 }

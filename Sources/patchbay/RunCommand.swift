@@ -140,13 +140,22 @@ struct Run: Sendable {
             try EngineLog(clock: clock, minimum: options.logLevel, format: options.logFormat)
         }
         let files = try starting { () throws(FileFault) in try FileService() }
-        services = EngineServices(
-            timeline: Timeline(clock: clock), files: files, log: log, dataFolder: dataFolder, ringFolder: ringFolder,
-            live: LiveDirectory(), outputRoots: options.roots, ringGroup: options.ringGroup,
-            ringBudget: RingBudget(limit: options.ringMemory))
-        engine = Engine(kinds: Kinds.all, services: services)
+        self.init(
+            EngineServices(
+                timeline: Timeline(clock: clock), files: files, log: log, dataFolder: dataFolder,
+                ringFolder: ringFolder, live: LiveDirectory(), outputRoots: options.roots,
+                ringGroup: options.ringGroup, ringBudget: RingBudget(limit: options.ringMemory)))
+    }
+
+    /// - Parameter host: who makes the slots that nodes write; this engine's own frame cache without one.
+    init(_ given: EngineServices, host: (any SlotHost)? = nil) {
+        var services = given
         slots = SlotRegistry(services)
+        services.slotHost = host ?? slots
+        self.services = services
+        engine = Engine(kinds: Kinds.all, services: services)
         // libav's own words are for those who look for them: what matters of them, nodes say themselves.
+        let log = services.log
         AVLog.route(from: .warning) { level, line in log.record(level < .warning ? .warning : .debug, line) }
     }
 

@@ -4,6 +4,7 @@ import Capture
 import Codecs
 import Engine
 import Files
+import FrameCache
 import Graph
 import Media
 import Routing
@@ -19,10 +20,12 @@ final class TestEngine: Sendable {
         folder = "/dev/shm/patchbay-test-\(getpid())-\(UInt32.random(in: 0 ... .max))"
         for path in [folder, folder + "/rings", folder + "/data"] { mkdir(path, 0o755) }
         let clock = SystemClock()
-        services = EngineServices(
+        var services = EngineServices(
             timeline: Timeline(clock: clock), files: try FileService(),
             log: try EngineLog(clock: clock, minimum: .warning),
             dataFolder: folder + "/data", ringFolder: folder + "/rings", live: LiveDirectory())
+        services.slotHost = SlotRegistry(services)
+        self.services = services
         engine = Engine(kinds: kinds, services: services, prepareDeadline: prepareDeadline)
     }
 

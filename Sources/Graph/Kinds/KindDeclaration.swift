@@ -57,6 +57,9 @@ package enum OutletRule: Sendable {
 package enum Placement: Sendable {
     /// One of its own: codecs, and sources that block.
     case own
+    /// One of its own that no other node shares, whatever the document says: sources that block for as long as a peer
+    /// likes.
+    case alone
     /// That of what feeds it: light work.
     case upstream
 }

@@ -14,23 +14,21 @@ struct SlotWish {
     let isY4M: Bool
 }
 
-/// Makes, adopts and removes slots for a command.
-struct SlotClient {
-    private let place: RingPlace
-    private let client: HTTPClient?
+/// Makes, adopts and removes slots for a command. An engine may come and go meanwhile: each call looks whether one answers.
+struct SlotClient: Sendable {
+    let place: RingPlace
+    private let known: HTTPClient?
+    /// The engine, where one answers.
+    private var client: HTTPClient? { known.flatMap { $0.isAnswered ? $0 : nil } }
 
     init(_ place: RingPlace, _ arguments: Arguments) {
         self.place = place
-        do throws(UsageError) {
-            let client = try HTTPClient(arguments)
-            self.client = client.isAnswered ? client : nil
-        } catch { client = nil }
+        do throws(UsageError) { known = try HTTPClient(arguments) } catch { known = nil }
     }
 
     /// The writer's end of the slot: of one that exists without a writer, or of one that is made.
     func writer(_ name: String, _ wish: SlotWish?) throws(RingCommandFault) -> FrameRingWriter {
-        if let wish { try make(name, wish) }
-        let ring = try place.ring(name, populates: true)
+        let ring = try ring(name, wish?.body)
         guard ring.isFrameRing else {
             throw RingCommandFault("the slot \"\(name)\" carries packets; write those with the library")
         }
@@ -39,10 +37,16 @@ struct SlotClient {
         }
     }
 
-    private func make(_ name: String, _ wish: SlotWish) throws(RingCommandFault) {
+    /// The ring of a slot, made where there is a wish for it.
+    func ring(_ name: String, _ wish: JSON?) throws(RingCommandFault) -> RingMapping {
+        if let wish { try make(name, wish) }
+        return try place.ring(name, populates: true)
+    }
+
+    private func make(_ name: String, _ wish: JSON) throws(RingCommandFault) {
         guard let client else { return try makeAlone(name, wish) }
         do throws(HTTPClient.Failure) {
-            let (status, body) = try client.send("POST", "/slots", json: wish.body.utf8(pretty: false))
+            let (status, body) = try client.send("POST", "/slots", json: wish.utf8(pretty: false))
             guard status != 200, status != 201 else { return }
             let detail: String?
             do throws(JSONFault) { detail = try JSONText(body).parse()["detail"]?.string } catch { detail = nil }
@@ -50,9 +54,9 @@ struct SlotClient {
         } catch { throw RingCommandFault(error.description) }
     }
 
-    private func makeAlone(_ name: String, _ wish: SlotWish) throws(RingCommandFault) {
+    private func makeAlone(_ name: String, _ wish: JSON) throws(RingCommandFault) {
         let request: SlotRequest
-        do throws(DocumentFaults) { request = try SlotRequest(wish.body) } catch {
+        do throws(DocumentFaults) { request = try SlotRequest(wish) } catch {
             throw RingCommandFault(error.description)
         }
         do throws(FolderError) { try RingFolder.makeShared(place.folder) } catch {

@@ -2,6 +2,7 @@
 import CLinux
 import Capture
 import Codecs
+import FrameCache
 import Graph
 import HLS
 import Media
@@ -46,6 +47,15 @@ struct Subject: Sendable, CustomTestStringConvertible {
             name: "sink.record", inputs: [("video", "source.codedpictures"), ("audio", "source.codedsound")],
             outlets: [],
             settings: ["path": "contract"], change: ("segment", "1s")),
+        Subject(
+            name: "sink.ring", inputs: [("video", "source.rawpictures"), ("audio", "source.rawsound")], outlets: [],
+            settings: ["slot": "contract"], change: ("depth", 20)),
+        Subject(
+            name: "sink.ring", inputs: [("video", "source.rawpictures"), ("audio", "source.rawsound")], outlets: [],
+            settings: [
+                "slot": "contract", "size": "64x36", "rate": "10", "pixelFormat": "uyvy422", "sampleRate": 44_100,
+                "layout": "mono",
+            ], change: ("rate", "30000/1001")),
     ]
 
     func graph(_ seed: UInt64, isPaced: Bool = false, isMild: Bool = false, grains: Int = 200) -> JSON {
@@ -75,7 +85,8 @@ struct Subject: Sendable, CustomTestStringConvertible {
 @Suite("Node contract", .serialized) struct NodeContractTests {
     static let kinds =
         TestEngine.withFaults + [
-            NodeKind(HLSSink.self), NodeKind(RecordSink.self), NodeKind(ScriptedSource<RawVideoScript>.self),
+            NodeKind(HLSSink.self), NodeKind(RecordSink.self), NodeKind(RingSink.self), NodeKind(URLSource.self),
+            NodeKind(ScriptedSource<RawVideoScript>.self),
             NodeKind(ScriptedSource<RawAudioScript>.self), NodeKind(ScriptedSource<CodedVideoScript>.self),
             NodeKind(ScriptedSource<CodedAudioScript>.self),
         ]
@@ -154,6 +165,42 @@ struct Subject: Sendable, CustomTestStringConvertible {
         await holder.hold(milliseconds: 60)
         #expect(await test.finishes(within: 20))
         await expectClean(test, "\(subject.name)")
+    }
+}
+
+extension NodeContractTests {
+    @Test(
+        "Rules 1, 9, 10: a source that blocks in libavformat lets go at any moment",
+        arguments: [
+            ["url": "rtmp://127.0.0.1:PORT/live/key", "listen": true], ["url": "tcp://127.0.0.1:PORT", "listen": true],
+            ["url": "http://127.0.0.1:PORT/x", "listen": true], ["url": "rtmp://127.0.0.1:PORT/live"],
+            ["url": "http://127.0.0.1:PORT/index.m3u8"], ["url": "udp://127.0.0.1:PORT"],
+            ["url": "rtsp://127.0.0.1:PORT/x"],
+        ] as [JSON])
+    func urlSources(_ settings: JSON) async throws {
+        var random = SplitMix(0x0521)
+        let test = try TestEngine(kinds: Self.kinds)
+        let port = UInt16(20_000 + UInt32(getpid()) % 20_000)
+        let url = (settings["url"]?.string ?? "").replacing("PORT", with: "\(port)")
+        let given = settings.object?.setting("url", to: .string(url)) ?? JSONObject()
+        let graph: JSON = [
+            "patchbay": 1,
+            "nodes": [
+                "in": ["kind": "source.url", "settings": .object(given)],
+                "out": ["kind": "sink.null", "inputs": ["in": "in.video"]],
+            ],
+        ]
+        for round in 0..<8 {
+            try await test.apply(graph)
+            _ = poll(nil, 0, Int32(random.next() % 150))
+            let begin = linux_monotonic_nanoseconds()
+            if round % 2 == 0 {
+                await expectClean(test, "\(url), round \(round)")
+            } else {
+                try await test.apply(["patchbay": 1, "nodes": [:]])
+            }
+            #expect(linux_monotonic_nanoseconds() - begin < 2_000_000_000, "\(url), round \(round)")
+        }
     }
 }
 
