@@ -121,14 +121,20 @@ package final class GraphRun: Sendable {
     package let ringFolder: String
 
     /// - Parameter dataFolder: may hold what an earlier run left.
-    package init(_ kinds: [NodeKind], dataFolder: String, fileMemory: Int = 64 << 20) throws {
+    /// - Parameter host: who makes slots that nodes write.
+    package init(
+        _ kinds: [NodeKind], dataFolder: String, fileMemory: Int = 64 << 20,
+        host: ((EngineServices) -> any SlotHost)? = nil
+    ) throws {
         let clock = SystemClock()
         ringFolder = "/dev/shm/patchbay-test-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: ringFolder, withIntermediateDirectories: true)
-        services = EngineServices(
+        var services = EngineServices(
             timeline: Timeline(clock: clock), files: try FileService(memoryLimit: fileMemory),
             log: try EngineLog(clock: clock, minimum: .debug), dataFolder: dataFolder, ringFolder: ringFolder,
             live: LiveDirectory())
+        services.slotHost = host?(services)
+        self.services = services
         engine = Engine(kinds: kinds, services: services)
     }
 
