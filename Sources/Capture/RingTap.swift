@@ -116,8 +116,11 @@ final class RingTap {
         case .packet(let grain):
             hasSignal = true
             return .packet(grain)
-        case .lapped, .corrupt:
+        case .lapped:
             needsDiscontinuity = true
+            return .lost
+        case .corrupt:
+            meetCorruption()
             return .lost
         case .none(let state):
             follow(state)
@@ -134,7 +137,7 @@ final class RingTap {
             needsDiscontinuity = true
             return .lost
         case .corrupt:
-            needsDiscontinuity = true
+            meetCorruption()
             return .lost
         case .none(let state):
             follow(state)
@@ -161,6 +164,14 @@ final class RingTap {
         case UInt32(PBR_STATE_NO_SIGNAL): if hasSignal { loseSignal() }
         default: break
         }
+    }
+
+    /// One bad grain is passed over; a file that was cut is left, until another ring has its name.
+    private func meetCorruption() {
+        needsDiscontinuity = true
+        guard mapping?.isCorrupt ?? false else { return }
+        detach()
+        loseSignal()
     }
 
     private func loseSignal() {

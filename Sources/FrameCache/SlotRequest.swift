@@ -163,7 +163,15 @@ package struct SlotRequest: Sendable {
         switch form {
         case "video": return take(SlotVideo.read(json, at: [form]), &faults).map { .rawVideo($0.format) }
         case "audio": return take(SlotAudio.read(json, at: [form]), &faults).map { .rawAudio($0.format) }
-        default: return take(SlotPackets.read(json, at: [form]), &faults)?.format
+        default:
+            guard let packets = take(SlotPackets.read(json, at: [form]), &faults)?.format else { return nil }
+            if case .codedVideo(let coded) = packets, coded.picture == nil {
+                faults.append(
+                    DocumentFault(
+                        [form, "size"], found: "coded video without a size", expected: "its readers need one",
+                        remedy: "add \"size\": \"1280x720\""))
+            }
+            return packets
         }
     }
 

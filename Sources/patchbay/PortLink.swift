@@ -15,10 +15,11 @@ struct PortLink {
     {
         path = "\(parent)/port-\(port)"
         self.folder = folder
-        // A writer may make the folder anew between taking its rings and taking its name.
+        // A writer may make the folder anew between taking its rings and taking its name, or be making a ring in it.
         for _ in 0..<100 {
             if let before = realPath(path), before != folder { registry.takeUp(from: before) }
             if try replace() { return }
+            usleep(20_000)
         }
         throw FolderError(
             description: "\(path) is in the way: it holds rings whose names are taken in \(folder); end their writers")

@@ -93,9 +93,13 @@ struct RingFolder: ~Copyable {
         }
     }
 
-    /// Removes rings that never got their name.
+    /// Removes rings that never got their name, but those that another process is making (`.NAME.PID.COUNTER`).
     private static func removeHalfMade(_ path: String) {
-        for name in namesInFolder(path) where name.hasPrefix(".") { unlink(path + "/" + name) }
+        for name in namesInFolder(path) where name.hasPrefix(".") {
+            let maker = name.split(separator: ".").dropLast().last.flatMap { Int32($0) } ?? 0
+            let isBeingMade = maker > 0 && maker != getpid() && (kill(maker, 0) == 0 || linux_errno() == EPERM)
+            if !isBeingMade { unlink(path + "/" + name) }
+        }
     }
 
     /// Removes the engine's own rings (they have a dot in a name of theirs), slots without a living writer, and what is

@@ -78,6 +78,7 @@ import Testing
         (#"{"id": "x", "video": {"size": "16x16", "rate": "50"}, "depth": 1}"#, ["/depth"]),
         (#"{"id": "x", "slot_id": "y", "audio": {}}"#, ["/slot_id"]),
         (#"{"id": "x", "audio": {"sampleRate": -1}, "dpeth": 3}"#, ["/audio/sampleRate", "did you mean \"depth\""]),
+        (#"{"id": "x", "packets": {"codec": "h264"}}"#, ["/packets/size"]),
         (#"[]"#, ["expected an object"]),
     ])
     func whatIsNoSlotIsRefusedWithAllItsFaults(_ body: String, _ said: [String]) throws {

@@ -55,7 +55,7 @@ import Testing
         let parent = scratch.file("shm")
         let path = "\(parent)/\(RingFolder.instance("/data"))"
         try makeFolders(path, "")
-        for name in ["camera.video", ".camera.video.1.2"] {
+        for name in ["camera.video", ".camera.video.2147483646.2"] {
             close(linux_open(path + "/" + name, O_CREAT | O_WRONLY, 0o600))
         }
         do {
@@ -63,7 +63,7 @@ import Testing
             var status = stat()
             #expect(stat(folder.path, &status) == 0)
             #expect(status.st_mode & 0o7777 == 0o2770)
-            #expect(access(folder.path + "/.camera.video.1.2", F_OK) != 0)
+            #expect(access(folder.path + "/.camera.video.2147483646.2", F_OK) != 0)
             #expect(throws: FolderError.self) {
                 _ = try RingFolder(dataFolder: "/data", group: nil, parent: parent)
             }

@@ -105,7 +105,9 @@ struct RingReadCommand {
                 written += 1
                 guard put(bytes), written < limit, !isOver else { return .enough }
             case .lapped(let count): lost += count
-            case .corrupt: lost += 1
+            case .corrupt:
+                guard !ring.isCorrupt else { throw cut }
+                lost += 1
             case .leasesSpent: break
             case .none(let state):
                 if let ending = try ending(state, ring) { return ending }
@@ -135,13 +137,19 @@ struct RingReadCommand {
                 written += 1
                 guard put(bytes), written < limit, !isOver else { return .enough }
             case .lapped(let count): lost += count
-            case .corrupt: lost += 1
+            case .corrupt:
+                guard !ring.isCorrupt else { throw cut }
+                lost += 1
             case .none(let state):
                 if let ending = try ending(state, ring) { return ending }
                 reader.wait(until: min(end, linux_monotonic_nanoseconds() + Self.patience))
                 if isOver { return .enough }
             }
         }
+    }
+
+    private var cut: RingCommandFault {
+        RingCommandFault("somebody cut the file of the ring \"\(name)\": its writer makes another")
     }
 
     private static let patience: Int64 = 500_000_000

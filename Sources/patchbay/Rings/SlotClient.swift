@@ -84,7 +84,12 @@ struct SlotClient: Sendable {
 
     /// The slot has ended: deregistered, its name gone.
     func remove(_ name: String, _ ring: RingMapping) throws(RingCommandFault) {
-        guard let client else { return ring.tombstone() }
+        guard let client else {
+            ring.tombstone()
+            // Only of a folder that a writer made, and only when nothing is left in it.
+            rmdir(place.folder)
+            return
+        }
         do throws(HTTPClient.Failure) { _ = try client.send("DELETE", "/slots/\(name)") } catch {
             ring.tombstone()
         }
