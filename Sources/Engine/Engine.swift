@@ -34,9 +34,9 @@ package typealias GraphVetting = @Sendable (_ old: GraphDocument, _ new: GraphDo
 package actor Engine {
     package nonisolated let services: EngineServices
     package nonisolated let catalogue: Catalogue
-    private let kinds: [String: NodeKind]
+    let kinds: [String: NodeKind]
     /// How long a new node may take to open.
-    private let prepareDeadline: MediaTime
+    let prepareDeadline: MediaTime
     let lanes: LaneTable
     var nodes: [String: LiveNode] = [:] {
         didSet { sampler.watch(nodes.values.flatMap(\.ports.values)) }
@@ -108,7 +108,7 @@ package actor Engine {
         try await body()
     }
 
-    private func enterTransaction() async {
+    func enterTransaction() async {
         guard isInTransaction else {
             isInTransaction = true
             return
@@ -116,7 +116,7 @@ package actor Engine {
         await withCheckedContinuation { transactionQueue.append($0) }
     }
 
-    private func leaveTransaction() {
+    func leaveTransaction() {
         if transactionQueue.isEmpty { isInTransaction = false } else { transactionQueue.removeFirst().resume() }
     }
 
@@ -175,246 +175,6 @@ package actor Engine {
         checkFinished()
     }
 
-    // MARK: Making and starting nodes
-
-    /// Makes a node on its lane and wires its inlets. Nothing runs yet.
-    private func make(
-        _ resolved: ResolvedNode, replacing old: LiveNode?, wiredBy siblings: [LiveNode]
-    ) throws(NodeFault) -> LiveNode {
-        let upstream = resolved.inlets.first.flatMap { find($0.from.node, siblings) }
-        let lane: LaneLease
-        do throws(ThreadFault) { lane = try lanes.lease(old?.lane.name ?? laneName(resolved, upstream)) } catch {
-            throw NodeFault(.noSpace, error.description)
-        }
-        let ports = Dictionary(
-            uniqueKeysWithValues: resolved.outlets.map { outlet in
-                (outlet.name, port(for: outlet, of: resolved.id, on: lane.lane, keeping: old?.ports[outlet.name]))
-            })
-        let runner = makeRunner(resolved, lane.lane, ports)
-        wire(runner, resolved, siblings)
-        return LiveNode(resolved, lane: lane, runner: runner, ports: ports, startedAt: now)
-    }
-
-    private func makeRunner(_ resolved: ResolvedNode, _ lane: Lane, _ ports: [String: OutletPort]) -> NodeRunner {
-        let context = NodeContext(
-            id: resolved.id, lane: lane, services: services, tracks: resolved.tracks, program: resolved.program,
-            isUnpaced: resolved.isUnpaced,
-            inlets: resolved.inlets.map { Inlet($0.address, node: resolved.id, lane: lane) },
-            outlets: resolved.outlets.compactMap { ports[$0.name] }.map {
-                Outlet($0, lane: lane, services: services, isUnpaced: resolved.isUnpaced)
-            })
-        guard let kind = kinds[resolved.kind.name] else {
-            preconditionFailure("\(resolved.kind.name) was validated but is not in the catalogue")
-        }
-        return kind.make(resolved.settings, context) { [weak self] runner, fault in
-            Task { await self?.nodeLeft(runner, fault) }
-        }
-    }
-
-    private func laneName(_ resolved: ResolvedNode, _ upstream: LiveNode?) -> String {
-        if let name = resolved.lane, resolved.kind.placement != .alone { return "lane:\(name)" }
-        if resolved.kind.placement == .upstream, let upstream, upstream.resolved.kind.placement != .alone {
-            return upstream.lane.name
-        }
-        return resolved.id
-    }
-
-    /// The port that an outlet had before, where it still fits.
-    private func port(
-        for outlet: ResolvedOutlet, of node: String, on lane: Lane, keeping old: OutletPort?
-    ) -> OutletPort {
-        if let old, old.type == outlet.type, old.hold == outlet.hold, old.slot == outlet.slot, old.isWritten(on: lane) {
-            return old
-        }
-        return OutletPort(
-            node: node, name: outlet.name, type: outlet.type, hold: outlet.hold, slot: outlet.slot, lane: lane)
-    }
-
-    private func find(_ id: String, _ siblings: [LiveNode]) -> LiveNode? {
-        siblings.first { $0.id == id } ?? nodes[id]
-    }
-
-    private func wire(_ runner: NodeRunner, _ resolved: ResolvedNode, _ siblings: [LiveNode]) {
-        for edge in resolved.inlets {
-            guard let port = find(edge.from.node, siblings)?.ports[edge.from.outlet] else { continue }
-            runner.context.inlet(edge.address)?.wiring.connect(port, isLossless: edge.isLossless)
-        }
-    }
-
-    private func rewire(_ id: String, _ edge: ResolvedInlet) {
-        guard let node = nodes[id], let port = nodes[edge.from.node]?.ports[edge.from.outlet] else { return }
-        node.runner.context.inlet(edge.address)?.wiring.connect(port, isLossless: edge.isLossless)
-    }
-
-    /// Opens new nodes; the first that fails refuses them all.
-    private func prepare(_ made: [LiveNode]) async throws(GraphRefusal) {
-        for node in made {
-            do throws(NodeFault) { try await prepare(node.runner) } catch { throw .notStarted(node: node.id, error) }
-        }
-    }
-
-    private func prepare(_ runner: NodeRunner) async throws(NodeFault) {
-        try await runner.prepare(within: prepareDeadline)
-    }
-
-    private func start(_ node: LiveNode) async {
-        node.startedAt = now
-        node.state = .running
-        node.fault = nil
-        await node.runner.start()
-    }
-
-    private func applySettings(_ id: String, _ target: ResolvedGraph) async {
-        guard let node = nodes[id], let resolved = target[id], node.state == .running else { return }
-        guard case .restart = await node.runner.apply(resolved.settings) else { return }
-        node.resolved = resolved
-        await node.runner.stop(leaving: .noSignal)
-        await restartNow(node)
-    }
-
-    /// Whether the new public names of nodes that run on can be had.
-    private func checkNames(_ renamed: [String], _ target: ResolvedGraph) throws(GraphRefusal) {
-        for id in renamed {
-            for slot in (target[id]?.outlets ?? []).compactMap(\.slot) {
-                do throws(NodeFault) { try services.slotNames.check(slot) } catch {
-                    throw .notStarted(node: id, error)
-                }
-            }
-        }
-    }
-
-    /// Gives the rings of a node that runs on their new public names.
-    private func rename(_ id: String, _ target: ResolvedGraph) {
-        for outlet in target[id]?.outlets ?? [] {
-            guard let port = nodes[id]?.ports[outlet.name] else { continue }
-            do throws(NodeFault) {
-                try port.rename(outlet.slot, at: port.path(in: services.ringFolder), services.slotNames)
-            } catch { services.log.record(.error, node: id, error.message) }
-        }
-    }
-
-    // MARK: Restarts within a patch
-
-    /// Stops each node, makes it anew with its new settings, and goes back to the old ones where that fails.
-    private func restart(
-        _ ids: [String], _ target: ResolvedGraph, wiredBy made: [LiveNode]
-    ) async throws(GraphRefusal) {
-        var done: [LiveNode] = []
-        for id in ids {
-            guard let old = nodes[id], let resolved = target[id] else { continue }
-            do throws(NodeFault) {
-                try await replace(old, with: resolved, wiredBy: made)
-                done.append(old)
-            } catch {
-                for node in [old] + done { await goBack(node) }
-                throw .notStarted(node: id, error)
-            }
-        }
-    }
-
-    private func replace(
-        _ old: LiveNode, with resolved: ResolvedNode, wiredBy made: [LiveNode]
-    ) async throws(NodeFault) {
-        await old.runner.stop(leaving: .noSignal)
-        let new = try make(resolved, replacing: old, wiredBy: made)
-        do throws(NodeFault) { try await prepare(new.runner) } catch {
-            // Its ports are the old node's, whose readers wait for that one to come back.
-            await new.runner.stop(leaving: .noSignal)
-            lanes.giveBack(new.lane)
-            throw error
-        }
-        nodes[old.id] = new
-        lanes.giveBack(old.lane)
-        rewireReaders(of: new, besides: old)
-        await start(new)
-    }
-
-    /// The graph before the patch had this node; its settings were good once.
-    private func goBack(_ node: LiveNode) async {
-        if let newer = nodes[node.id], newer !== node {
-            await newer.runner.stop(leaving: .noSignal)
-            lanes.giveBack(newer.lane)
-            nodes[node.id] = node
-            rewireReaders(of: node, besides: newer)
-        }
-        await restartNow(node)
-    }
-
-    /// Readers of outlets whose port is another one now.
-    private func rewireReaders(of new: LiveNode, besides old: LiveNode) {
-        for (name, port) in new.ports where old.ports[name] !== port {
-            for reader in nodes.values {
-                for edge in reader.resolved.inlets where edge.from == PortReference(node: new.id, outlet: name) {
-                    reader.runner.context.inlet(edge.address)?.wiring.connect(port, isLossless: edge.isLossless)
-                }
-            }
-        }
-    }
-
-    private func retire(_ node: LiveNode) async {
-        await node.runner.stop(leaving: .removed)
-        services.live.release(node.id)
-        lanes.giveBack(node.lane)
-    }
-
-    // MARK: Supervision
-
-    /// A node left its lane: by itself (`fault` nil) or because it could not go on.
-    private func nodeLeft(_ runner: NodeRunner, _ fault: NodeFault?) async {
-        guard let node = nodes[runner.context.id], node.runner === runner else { return }
-        guard let fault else {
-            node.state = .finished
-            checkFinished()
-            return
-        }
-        services.log.record(.error, node: node.id, fault.message)
-        node.fault = fault
-        await node.runner.stop(leaving: .noSignal)
-        // A patch may have replaced or removed it meanwhile.
-        guard nodes[node.id] === node, node.runner === runner, node.state != .stopping else { return }
-        var decision = node.supervision.failed(at: now, startedAt: node.startedAt, isTransient: fault.isTransient)
-        // What runs as fast as it can is finite work: a second try would not begin where the first one failed.
-        // A lane that is held can't take the successor.
-        if node.resolved.isUnpaced || isDraining || runner.isStuck.load(ordering: .relaxed) { decision = .giveUp }
-        switch decision {
-        case .giveUp: giveUp(node)
-        case .restart(let delay):
-            node.state = .restarting
-            node.restarts += 1
-            Task { [weak self] in
-                try await Task.sleep(nanoseconds: UInt64(delay.nanoseconds))
-                await self?.restartAfterFault(runner)
-            }
-        }
-    }
-
-    private func giveUp(_ node: LiveNode) {
-        node.state = .failed
-        for port in node.ports.values { port.endWithoutWriter() }
-        checkFinished()
-    }
-
-    private func restartAfterFault(_ runner: NodeRunner) async {
-        await enterTransaction()
-        defer { leaveTransaction() }
-        guard let node = nodes[runner.context.id], node.runner === runner, node.state == .restarting, !isDraining else {
-            return
-        }
-        await restartNow(node)
-    }
-
-    /// Makes the node's runner anew with the settings that it has.
-    private func restartNow(_ node: LiveNode) async {
-        let runner = makeRunner(node.resolved, node.lane.lane, node.ports)
-        wire(runner, node.resolved, [])
-        node.runner = runner
-        node.state = .starting
-        do throws(NodeFault) {
-            try await prepare(runner)
-            await start(node)
-        } catch { await nodeLeft(runner, error) }
-    }
-
     // MARK: The end
 
     /// Asks all sources to end; sinks close what they hold once everything has reached them. False: the deadline
@@ -460,7 +220,7 @@ package actor Engine {
         return sinks.isEmpty ? nodes.values.allSatisfy(\.isOver) : sinks.allSatisfy(\.isOver)
     }
 
-    private func checkFinished() { if !nodes.isEmpty, areSinksOver { finishWaiting() } }
+    func checkFinished() { if !nodes.isEmpty, areSinksOver { finishWaiting() } }
 
     private func finishWaiting() {
         let waiters = finishWaiters

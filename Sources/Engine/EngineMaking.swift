@@ -1,0 +1,122 @@
+// How a node comes into being: its lane, its ports, its runner, its wires, and the names of its rings. On the engine's
+// actor; nothing here decides whether a node is wanted.
+import Graph
+import Media
+
+extension Engine {
+    /// Makes a node on its lane and wires its inlets. Nothing runs yet.
+    func make(
+        _ resolved: ResolvedNode, replacing old: LiveNode?, wiredBy siblings: [LiveNode]
+    ) throws(NodeFault) -> LiveNode {
+        let upstream = resolved.inlets.first.flatMap { find($0.from.node, siblings) }
+        let lane: LaneLease
+        do throws(ThreadFault) { lane = try lanes.lease(old?.lane.name ?? laneName(resolved, upstream)) } catch {
+            throw NodeFault(.noSpace, error.description)
+        }
+        let ports = Dictionary(
+            uniqueKeysWithValues: resolved.outlets.map { outlet in
+                (outlet.name, port(for: outlet, of: resolved.id, on: lane.lane, keeping: old?.ports[outlet.name]))
+            })
+        let runner = makeRunner(resolved, lane.lane, ports)
+        wire(runner, resolved, siblings)
+        return LiveNode(resolved, lane: lane, runner: runner, ports: ports, startedAt: now)
+    }
+
+    func makeRunner(_ resolved: ResolvedNode, _ lane: Lane, _ ports: [String: OutletPort]) -> NodeRunner {
+        let context = NodeContext(
+            id: resolved.id, lane: lane, services: services, tracks: resolved.tracks, program: resolved.program,
+            isUnpaced: resolved.isUnpaced,
+            inlets: resolved.inlets.map { Inlet($0.address, node: resolved.id, lane: lane) },
+            outlets: resolved.outlets.compactMap { ports[$0.name] }.map {
+                Outlet($0, lane: lane, services: services, isUnpaced: resolved.isUnpaced)
+            })
+        guard let kind = kinds[resolved.kind.name] else {
+            preconditionFailure("\(resolved.kind.name) was validated but is not in the catalogue")
+        }
+        return kind.make(resolved.settings, context) { [weak self] runner, fault in
+            Task { await self?.nodeLeft(runner, fault) }
+        }
+    }
+
+    func laneName(_ resolved: ResolvedNode, _ upstream: LiveNode?) -> String {
+        if let name = resolved.lane, resolved.kind.placement != .alone { return "lane:\(name)" }
+        if resolved.kind.placement == .upstream, let upstream, upstream.resolved.kind.placement != .alone {
+            return upstream.lane.name
+        }
+        return resolved.id
+    }
+
+    /// The port that an outlet had before, where it still fits.
+    func port(
+        for outlet: ResolvedOutlet, of node: String, on lane: Lane, keeping old: OutletPort?
+    ) -> OutletPort {
+        if let old, old.type == outlet.type, old.hold == outlet.hold, old.slot == outlet.slot, old.isWritten(on: lane) {
+            return old
+        }
+        return OutletPort(
+            node: node, name: outlet.name, type: outlet.type, hold: outlet.hold, slot: outlet.slot, lane: lane)
+    }
+
+    func find(_ id: String, _ siblings: [LiveNode]) -> LiveNode? {
+        siblings.first { $0.id == id } ?? nodes[id]
+    }
+
+    func wire(_ runner: NodeRunner, _ resolved: ResolvedNode, _ siblings: [LiveNode]) {
+        for edge in resolved.inlets {
+            guard let port = find(edge.from.node, siblings)?.ports[edge.from.outlet] else { continue }
+            runner.context.inlet(edge.address)?.wiring.connect(port, isLossless: edge.isLossless)
+        }
+    }
+
+    func rewire(_ id: String, _ edge: ResolvedInlet) {
+        guard let node = nodes[id], let port = nodes[edge.from.node]?.ports[edge.from.outlet] else { return }
+        node.runner.context.inlet(edge.address)?.wiring.connect(port, isLossless: edge.isLossless)
+    }
+
+    /// Opens new nodes; the first that fails refuses them all.
+    func prepare(_ made: [LiveNode]) async throws(GraphRefusal) {
+        for node in made {
+            do throws(NodeFault) { try await prepare(node.runner) } catch { throw .notStarted(node: node.id, error) }
+        }
+    }
+
+    func prepare(_ runner: NodeRunner) async throws(NodeFault) {
+        try await runner.prepare(within: prepareDeadline)
+    }
+
+    func start(_ node: LiveNode) async {
+        node.startedAt = now
+        node.state = .running
+        node.fault = nil
+        await node.runner.start()
+    }
+
+    func applySettings(_ id: String, _ target: ResolvedGraph) async {
+        guard let node = nodes[id], let resolved = target[id], node.state == .running else { return }
+        guard case .restart = await node.runner.apply(resolved.settings) else { return }
+        node.resolved = resolved
+        await node.runner.stop(leaving: .noSignal)
+        await restartNow(node)
+    }
+
+    /// Whether the new public names of nodes that run on can be had.
+    func checkNames(_ renamed: [String], _ target: ResolvedGraph) throws(GraphRefusal) {
+        for id in renamed {
+            for slot in (target[id]?.outlets ?? []).compactMap(\.slot) {
+                do throws(NodeFault) { try services.slotNames.check(slot) } catch {
+                    throw .notStarted(node: id, error)
+                }
+            }
+        }
+    }
+
+    /// Gives the rings of a node that runs on their new public names.
+    func rename(_ id: String, _ target: ResolvedGraph) {
+        for outlet in target[id]?.outlets ?? [] {
+            guard let port = nodes[id]?.ports[outlet.name] else { continue }
+            do throws(NodeFault) {
+                try port.rename(outlet.slot, at: port.path(in: services.ringFolder), services.slotNames)
+            } catch { services.log.record(.error, node: id, error.message) }
+        }
+    }
+}
