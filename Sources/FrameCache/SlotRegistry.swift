@@ -64,8 +64,8 @@ package final class SlotRegistry: Sendable {
     private let log: EngineLog
     private let work = Mutex<[String: SlotOrigin]>([:])
     private let found = Mutex<[String: Slot]>([:])
-    /// The folder, to ask for its time without a path.
-    private let folder: Int32
+    /// The folder's path as C wants it, made once: the sweep allocates nothing.
+    private let folder: [CChar]
     private let folderTime = Atomic<Int64>(.min)
     /// Slots that were taken up because their writers found no engine.
     package let takenUp = Atomic<UInt64>(0)
@@ -78,11 +78,9 @@ package final class SlotRegistry: Sendable {
         budget = services.ringBudget
         clock = services.timeline.clock
         log = services.log
-        folder = linux_open(services.ringFolder, O_RDONLY | O_DIRECTORY, 0)
+        folder = services.ringFolder.utf8.map { CChar(bitPattern: $0) } + [0]
         work.withLock { refresh(&$0) }
     }
-
-    deinit { if folder >= 0 { close(folder) } }
 
     // MARK: Looking
 
@@ -235,7 +233,7 @@ package final class SlotRegistry: Sendable {
     /// Whether names came into the folder or left it since this was asked last.
     private func hasChanged() -> Bool {
         var status = stat()
-        guard fstat(folder, &status) == 0 else { return false }
+        guard stat(folder, &status) == 0 else { return false }
         let time = Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec)
         return folderTime.exchange(time, ordering: .relaxed) != time
     }
