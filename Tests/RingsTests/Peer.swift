@@ -7,6 +7,7 @@ final class Peer {
     private let process = Process()
     private let output = Pipe()
     private let input = Pipe()
+    private let ended = DispatchSemaphore(value: 0)
     private var pending: [UInt8] = []
 
     init(_ arguments: String...) throws {
@@ -17,6 +18,7 @@ final class Peer {
         process.arguments = arguments
         process.standardOutput = output
         process.standardInput = input
+        process.terminationHandler = { [ended] _ in ended.signal() }
         try process.run()
     }
 
@@ -43,8 +45,10 @@ final class Peer {
     /// Ends its standard input.
     func finishInput() throws { try input.fileHandleForWriting.close() }
 
-    /// Waits for its end: the exit status, or minus the signal.
-    func status() -> Int32 {
+    /// Waits for its end: the exit status, or minus the signal. One that doesn't end is killed, which no test expects.
+    func status(within limit: DispatchTimeInterval = .seconds(60)) -> Int32 {
+        if ended.wait(timeout: .now() + limit) == .timedOut { signal(SIGKILL) }
+        ended.signal()
         process.waitUntilExit()
         return process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus
     }

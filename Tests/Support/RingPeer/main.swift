@@ -152,7 +152,8 @@ func writePackets(_ path: String, count: UInt64) throws(RingError) -> Int32 {
     return 0
 }
 
-/// Adopts a frame ring and publishes flat out until the ring is of no use.
+/// Adopts a frame ring and publishes flat out until the ring is of no use. Sweeps dead readers now and then, as engines do:
+/// the one buffer that was cut may be leased to a reader that has ended by it.
 func floodFrames(_ path: String) throws(RingError) -> Int32 {
     var writer = try FrameRingWriter(adopting: try RingMapping.open(path: path))
     say("flooding")
@@ -163,6 +164,7 @@ func floodFrames(_ path: String) throws(RingError) -> Int32 {
         }
         fill(claim.bytes, writer.nextSequence)
         if case .corrupt = writer.publish(claim, grain(writer.nextSequence)) { break }
+        if writer.nextSequence % 256 == 0 { _ = writer.mapping.sweepDeadReaders() }
     }
     say("corrupt")
     return 0
