@@ -2,8 +2,9 @@
 //
 // A slot word says which buffer holds sequence s; a buffer word says who still needs the buffer (readers' leases, the
 // window, the writer). A buffer may be claimed when its word is 0 and by nothing else, so a grain is never torn:
-// claim CAS 0 → held; publish sets "window", stores the slot, stores the head; retire empties the slot, then clears
-// "window"; a lease loads the slot, sets its bit, loads the slot again. All are sequentially consistent.
+// claim CAS 0 → held; publish sets "window", stores the slot, stores the head, wakes; retire empties the slot (where the
+// new grain has the same one, that store was it), then clears "window"; a lease loads the slot, sets its bit, loads the
+// slot again. All are sequentially consistent. Nobody waits for what retires: the readers are awake by then.
 import CLinux
 public import CRingLayout
 import Synchronization
@@ -170,12 +171,11 @@ public struct FrameRingWriter: ~Copyable, Sendable {
     ) -> Published {
         fetchLines(buffer)
         store(grain, sideData, buffer)
-        retire()
         mapping.bufferWord(buffer).pointee.bitwiseOr(PBR_BUFFER_WINDOW, ordering: .sequentiallyConsistent)
         trip(.windowSet)
         let slot = (next & PBR_SEQUENCE_MASK) << 16 | UInt64(buffer)
-        // SYNC publish: partner of the two slot loads in FrameRingReader.lease.
-        mapping.slotWord(next).pointee.store(slot, ordering: .sequentiallyConsistent)
+        // SYNC publish: partner of the two slot loads in `RingMapping.pin`.
+        let replaced = mapping.slotWord(next).pointee.exchange(slot, ordering: .sequentiallyConsistent)
         trip(.slotStored)
         next &+= 1
         mapping.word64(PBR_AT_HEAD).pointee.store(next, ordering: .sequentiallyConsistent)
@@ -185,19 +185,20 @@ public struct FrameRingWriter: ~Copyable, Sendable {
         }
         trip(.stateStored)
         mapping.wakeSleepers()
+        retire(replaced)
         return mapping.isCorrupt ? .corrupt : .done
     }
 
     /// Readers were the last to touch what a publish writes: all of it travels at once, instead of each line when the
     /// exchange before it is done.
     private func fetchLines(_ buffer: Int32) {
-        let oldest = mapping.slotWord(next &- UInt64(mapping.identity.depth))
-        linux_prefetch_for_writing(oldest)
+        linux_prefetch_for_writing(mapping.slotWord(next))
+        linux_prefetch_for_writing(mapping.bufferWord(buffer))
+        linux_prefetch_for_writing(mapping.word64(PBR_AT_HEAD))
+        linux_prefetch_for_writing(mapping.word32(PBR_AT_WAKE))
+        linux_prefetch(mapping.word64(PBR_AT_SLEEPERS))
         let metadata = mapping.metadata(of: buffer)
         for line in 0..<4 { linux_prefetch_for_writing(metadata + 64 * line) }
-        let retiring = Int32(oldest.pointee.load(ordering: .relaxed) & 0xFFFF)
-        guard UInt32(retiring) < mapping.identity.buffer_count else { return }
-        linux_prefetch_for_writing(mapping.bufferWord(retiring))
     }
 
     private mutating func store(_ grain: pbr_grain, _ sideData: UnsafeRawBufferPointer?, _ buffer: Int32) {
@@ -222,11 +223,18 @@ public struct FrameRingWriter: ~Copyable, Sendable {
         trip(.metadataStored)
     }
 
-    /// Takes the grain that falls out of the window: first its slot, then its buffer's "window" bit.
-    private func retire() {
-        let depth = UInt64(mapping.identity.depth)
-        let word = mapping.slotWord(next &- depth)
-        let slot = word.pointee.exchange(PBR_SLOT_EMPTY, ordering: .sequentiallyConsistent)
+    /// Lets go of the grain that fell out of the window: `replaced` stood in the new grain's slot; where the ring has more
+    /// slots than depth, that was empty and the window's oldest slot is emptied now.
+    private func retire(_ replaced: UInt64) {
+        leaveWindow(replaced)
+        let depth = mapping.identity.depth
+        guard depth < mapping.identity.slot_count else { return }
+        let oldest = mapping.slotWord(next &- UInt64(depth) &- 1)
+        leaveWindow(oldest.pointee.exchange(PBR_SLOT_EMPTY, ordering: .sequentiallyConsistent))
+    }
+
+    /// Clears the "window" bit of the buffer that a slot pointed at until now.
+    private func leaveWindow(_ slot: UInt64) {
         trip(.slotEmptied)
         guard slot != PBR_SLOT_EMPTY else { return }
         let buffer = Int32(slot & 0xFFFF)

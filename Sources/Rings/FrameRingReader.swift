@@ -215,6 +215,15 @@ extension RingMapping {
         return .pinned(buffer)
     }
 
+    /// For a reader that looks out for a grain: its slot travels with the head, its buffer's word with the slot, its
+    /// metadata with that, instead of each when the one before has come.
+    @inline(__always) func prefetchGrain(_ sequence: UInt64) {
+        let slot = slotWord(sequence).pointee.load(ordering: .relaxed)
+        guard slot >> 16 == sequence & PBR_SEQUENCE_MASK, slot & 0xFFFF < UInt64(identity.buffer_count) else { return }
+        linux_prefetch_for_writing(bufferWord(Int32(slot & 0xFFFF)))
+        prefetchMetadata(of: Int32(slot & 0xFFFF))
+    }
+
     /// The lines travel while the buffer's word does; the loads behind that exchange would begin only after it.
     private func prefetchMetadata(of buffer: Int32) {
         let metadata = metadata(of: buffer)

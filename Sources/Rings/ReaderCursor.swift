@@ -87,6 +87,7 @@ struct ReaderCursor: Sendable {
     ///   - spinning: how long the words are watched before this thread sleeps, nanoseconds.
     func wait(until deadline: Int64, spinning: Int64) -> RingWait {
         if spinning > 0, spin(until: linux_monotonic_nanoseconds() &+ spinning, deadline) { return .news }
+        defer { if seat.mapping.isFrameRing { seat.mapping.prefetchGrain(sequence) } }
         return seat.mapping.wait(id: seat.id, until: deadline) { isReady }
     }
 
@@ -95,6 +96,7 @@ struct ReaderCursor: Sendable {
         repeat {
             // The clock is read seldom: a look costs a nanosecond while nothing changes, the clock twenty.
             for _ in 0..<64 {
+                if seat.mapping.isFrameRing { seat.mapping.prefetchGrain(sequence) }
                 if isReady { return true }
                 linux_pause()
             }

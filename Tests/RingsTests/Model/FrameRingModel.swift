@@ -45,8 +45,7 @@ struct FrameRingModel: InterleavingModel {
     static let unwritten: UInt8 = 0xFE
 
     enum WriterStep: UInt8 {
-        case look, claim, fill, finishFill, retireFirst, retireSecond, enterWindow, storeSlot,
-            storeHead, unhold, done
+        case look, claim, fill, finishFill, retireEarly, enterWindow, storeSlot, storeHead, retire, unhold, done
         case clearWords, findNext, rebuild, repairHead
     }
     enum DecoderStep: UInt8 { case look, claim, fill, release, done }
@@ -207,21 +206,11 @@ struct FrameRingModel: InterleavingModel {
             writer.step = .finishFill
         case .finishFill:
             write(sequence, buffer, &state)
-            writer.step = .retireFirst
-        case .retireFirst:
+            writer.step = safeguards.contains(.slotBeforeWindow) ? .enterWindow : .retireEarly
+        case .retireEarly:
+            // Without the safeguard: the buffer leaves the window while its slot still shows it.
             writer.retired = state.slots[slotIndex(sequence)]
-            if safeguards.contains(.slotBeforeWindow) {
-                state.slots[slotIndex(sequence)] = Self.emptySlot
-            } else {
-                clearRetiredWindow(&state, writer)
-            }
-            writer.step = .retireSecond
-        case .retireSecond:
-            if safeguards.contains(.slotBeforeWindow) {
-                clearRetiredWindow(&state, writer)
-            } else {
-                state.slots[slotIndex(sequence)] = Self.emptySlot
-            }
+            clearRetiredWindow(&state, writer)
             writer.step = .enterWindow
         case .enterWindow:
             if safeguards.contains(.windowBeforeUnhold) {
@@ -231,11 +220,16 @@ struct FrameRingModel: InterleavingModel {
             }
             writer.step = .storeSlot
         case .storeSlot:
+            // One exchange: the slot of the grain that falls out of the window is the new grain's.
+            if safeguards.contains(.slotBeforeWindow) { writer.retired = state.slots[slotIndex(sequence)] }
             state.slots[slotIndex(sequence)] = sequence << 2 | buffer
             writer.step = .storeHead
         case .storeHead:
             if state.head > sequence { state.fault = .publishedTwice }
             state.head = sequence + 1
+            writer.step = safeguards.contains(.slotBeforeWindow) ? .retire : .unhold
+        case .retire:
+            clearRetiredWindow(&state, writer)
             writer.step = .unhold
         case .unhold:
             if safeguards.contains(.windowBeforeUnhold) {
