@@ -27,6 +27,7 @@ let package = Package(
         header("CSRT"),  // libsrt: the copy that libavformat has loaded
         header("CURing"),  // liburing
         header("CMicroHTTPD"),  // libmicrohttpd
+        header("CSQLite"),  // libsqlite3
         header("CRingLayout"),  // what lies in shared memory
 
         // Floor 1: values and rings.
@@ -53,6 +54,7 @@ let package = Package(
         .target(name: "FrameCache", dependencies: ["Engine"], swiftSettings: strict),
 
         // Floor 5: faces.
+        .target(name: "Store", dependencies: ["Engine", "CSQLite", "CLinux"], swiftSettings: strict),
         .target(
             name: "API", dependencies: ["Engine", "CMicroHTTPD", "CLinux"],
             resources: [.embedInCode("Resources/dashboard.html")], swiftSettings: strict),
@@ -65,7 +67,8 @@ let package = Package(
         .executableTarget(
             name: "patchbay",
             dependencies: [
-                "API", "Capture", "Codecs", "Routing", "HLS", "Recording", "FrameCache", "Engine", "Files", "CLinux",
+                "API", "Capture", "Codecs", "Routing", "HLS", "Recording", "FrameCache", "Store", "Engine", "Files",
+                "CLinux",
             ],
             swiftSettings: strict),
 
@@ -82,6 +85,9 @@ let package = Package(
         .testTarget(
             name: "CodecsTests",
             dependencies: ["Codecs", "Capture", "Routing", "HLS", "HLSChecker", "Recording", "Engine", "GraphHarness"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "StoreTests", dependencies: ["Store", "Engine", "Graph", "Media", "CSQLite", "CLinux"],
             swiftSettings: strict),
         .testTarget(name: "FilesTests", dependencies: ["Files", "CLinux"], swiftSettings: strict),
         // HLS: its tests, and the RFC 8216 checker that they share with the end-to-end tests.

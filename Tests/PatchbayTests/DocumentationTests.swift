@@ -45,7 +45,7 @@ import Testing
     @Test func everyTargetHasItsPage() {
         let targets = [
             "Rings", "Media", "AV", "Graph", "Files", "Engine", "Capture", "Codecs", "Routing", "HLS", "Recording",
-            "API", "PatchbayRing",
+            "API", "Store", "PatchbayRing",
             "patchbay",
         ]
         for target in targets { #expect(Self.pages.contains("Sources/\(target)/\(target).docc/\(target).md")) }
