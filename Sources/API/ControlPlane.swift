@@ -1,6 +1,8 @@
 // What the API needs of the engine and of those who make live content. The composition root joins them to it, so that
 // this target knows routes and answers and nothing of how a graph runs.
 
+package import Engine
+
 /// The kind of patch that the body of `PATCH /v1/graph` is.
 package enum PatchMediaType: String, Sendable, CaseIterable {
     /// RFC 6902.
@@ -29,6 +31,9 @@ package protocol ControlPlane: Sendable {
 
     /// The kinds with their ports and settings as JSON Schema.
     func kinds() async -> [UInt8]
+
+    /// Where everything that happens is told.
+    var events: EventBus { get }
 
     /// All slots of the frame cache as JSON (`{"slots":[…]}`).
     func slots() async -> [UInt8]

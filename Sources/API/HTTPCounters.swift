@@ -6,6 +6,8 @@ internal import Synchronization
 package final class HTTPCounters: Sendable {
     let requests = Atomic<Int>(0)
     let connections = Atomic<Int>(0)
+    /// Clients that listen to events now.
+    let streams = Atomic<Int>(0)
     let refusedConnections = Atomic<Int>(0)
     let displacedConnections = Atomic<Int>(0)
     let sentBytes = Atomic<Int>(0)
@@ -30,6 +32,12 @@ package final class HTTPCounters: Sendable {
         metric(
             "patchbay_http_connections_limit", "gauge", "HTTP connections that one listener holds at most.",
             Admission.Limits.standard.connections)
+        metric(
+            "patchbay_http_streams", "gauge", "Connections that listen to events now.", streams.load(ordering: .relaxed)
+        )
+        metric(
+            "patchbay_http_streams_limit", "gauge", "Connections that may listen to events on one listener.",
+            Admission.Limits.standard.streams)
         total("requests", "HTTP requests answered.", requests)
         total("refused_connections", "Connections closed on arrival because there were too many.", refusedConnections)
         total("displaced_connections", "Idle connections closed to make room for new ones.", displacedConnections)

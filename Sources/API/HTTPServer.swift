@@ -29,6 +29,7 @@ package final class HTTPServer: Sendable {
 
     private let running: Mutex<Running?>
     private let suspensions: Suspensions
+    private let streams: EventStreams
     /// Where it listens, with the port that was bound.
     package let address: ListenAddress
     package var boundPort: UInt16 { address.port }
@@ -55,6 +56,7 @@ package final class HTTPServer: Sendable {
         address = socket.address
         let state = HTTPThread(service: service, counters: counters, limits: limits)
         suspensions = state.suspensions
+        streams = state.streams
         let callbacks = microhttpd_callbacks(
             accept: acceptPolicy, line: requestLine, request: requestArrived, completed: requestCompleted,
             connection: connectionChanged, cls: Unmanaged.passUnretained(state).toOpaque())
@@ -74,6 +76,7 @@ package final class HTTPServer: Sendable {
     package func stop() {
         guard let running = running.withLock({ $0.take() }) else { return }
         suspensions.close(Self.ending)
+        streams.close()
         withExtendedLifetime(running.state) { MHD_stop_daemon(running.daemon) }
     }
 }

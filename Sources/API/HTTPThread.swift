@@ -25,6 +25,7 @@ final class HTTPThread {
     private let service: Service
     private let counters: HTTPCounters
     let suspensions = Suspensions()
+    let streams: EventStreams
     private var admission: Admission
     private var nextID: Suspensions.ID = 0
 
@@ -32,6 +33,7 @@ final class HTTPThread {
         self.service = service
         self.counters = counters
         admission = Admission(limits)
+        streams = EventStreams(limits: limits, counters: counters, nodes: service.nodes)
     }
 
     // MARK: Connections
@@ -133,15 +135,23 @@ final class HTTPThread {
     // MARK: Answers
 
     private func send(_ response: Response, on connection: OpaquePointer) -> MHD_Result {
+        if case .stream(let stream) = response.body, !streams.add(stream) {
+            return send(Self.tooManyStreams, on: connection)
+        }
         counters.requests.add(1, ordering: .relaxed)
         counters.sentBytes.add(response.body.count, ordering: .relaxed)
-        guard let outgoing = response.outgoing() else { return microhttpd_no() }
+        guard let outgoing = response.outgoing(connection, streams) else { return microhttpd_no() }
         defer { MHD_destroy_response(outgoing) }
         for (name, value) in response.headers.fields {
             guard microhttpd_is_yes(MHD_add_response_header(outgoing, name, value)) != 0 else { return microhttpd_no() }
         }
         return MHD_queue_response(connection, UInt32(response.status), outgoing)
     }
+
+    private static let tooManyStreams = Response.problem(
+        APIProblem(
+            .unavailable,
+            "As many clients listen to events as may; ask again later, or read GET /v1/nodes and /metrics."))
 
     private func requestHeaders(_ connection: OpaquePointer) -> Headers {
         var headers = Headers()
@@ -166,7 +176,7 @@ final class HTTPThread {
 extension Response {
     /// The response as libmicrohttpd's, owned by the caller; nil if there is no memory for it or its file was sent
     /// already.
-    fileprivate func outgoing() -> OpaquePointer? {
+    fileprivate func outgoing(_ connection: OpaquePointer, _ streams: EventStreams) -> OpaquePointer? {
         switch body {
         case .empty: return microhttpd_empty_response()
         case .memory(_, let range) where range.isEmpty: return microhttpd_empty_response()
@@ -184,7 +194,53 @@ extension Response {
                 UInt64(range.count), descriptor, UInt64(range.lowerBound))
             if made == nil { close(descriptor) }
             return made
+        case .stream(let stream): return StreamedBody.response(stream, streams, on: connection)
         }
+    }
+}
+
+/// A stream as libmicrohttpd's response holds it. On the HTTP thread.
+private final class StreamedBody {
+    let stream: EventStream
+    let streams: EventStreams
+    let connection: OpaquePointer
+    /// Bytes that are made ahead, at most.
+    private static let blockSize = 4 << 10
+    /// What the kernel keeps for a client that does not read, in bytes: what is behind that waits in the outbox, which
+    /// all share.
+    private static let socketBuffer: Int32 = 64 << 10
+
+    private init(_ stream: EventStream, _ streams: EventStreams, _ connection: OpaquePointer) {
+        (self.stream, self.streams, self.connection) = (stream, streams, connection)
+    }
+
+    /// The response, nil if there is no memory for it.
+    static func response(
+        _ stream: EventStream, _ streams: EventStreams, on connection: OpaquePointer
+    ) -> OpaquePointer? {
+        var size = socketBuffer
+        setsockopt(
+            microhttpd_socket(connection), SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+        let reference = Unmanaged.passRetained(StreamedBody(stream, streams, connection))
+        let made = MHD_create_response_from_callback(
+            microhttpd_size_unknown(), blockSize,
+            { context, _, buffer, capacity in
+                guard let context, let buffer else { return microhttpd_end_of_stream() }
+                let body = Unmanaged<StreamedBody>.fromOpaque(context).takeUnretainedValue()
+                return body.stream.read(
+                    into: UnsafeMutableRawBufferPointer(start: buffer, count: capacity), for: body.connection,
+                    at: linux_monotonic_nanoseconds()) ?? microhttpd_end_of_stream()
+            }, reference.toOpaque(),
+            { context in
+                guard let context else { return }
+                let body = Unmanaged<StreamedBody>.fromOpaque(context).takeRetainedValue()
+                body.streams.remove(body.stream)
+            })
+        if made == nil {
+            reference.release()
+            streams.remove(stream)
+        }
+        return made
     }
 }
 

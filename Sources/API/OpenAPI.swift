@@ -77,6 +77,7 @@ extension Route {
         var members: [(String, JSONText)] = [
             ("operationId", .string("\(operation.action)")), ("summary", .string(operation.summary)),
         ]
+        if !operation.queries.isEmpty { members.append(("parameters", .array(operation.queries.map(\.description)))) }
         if !operation.requestTypes.isEmpty {
             let content = operation.requestTypes.map { ($0, JSONText.object([("schema", .object([]))])) }
             members.append(("requestBody", .object([("required", .boolean(true)), ("content", .object(content))])))
@@ -86,6 +87,17 @@ extension Route {
             members.append(("security", .array([.object([]), .object([("token", .array([]))])])))
         }
         return .object(members)
+    }
+}
+
+extension Operation.Query {
+    fileprivate var description: JSONText {
+        let schema: [(String, JSONText)] = [("type", .string("string"))]
+        let words: [(String, JSONText)] = words.isEmpty ? [] : [("enum", .array(words.map { .string($0) }))]
+        return .object([
+            ("name", .string(name)), ("in", .string("query")), ("description", .string(text)),
+            ("schema", .object(schema + words)),
+        ])
     }
 }
 

@@ -8,11 +8,19 @@ package struct RequestTarget: Sendable, Equatable {
     package let segments: [String]
     /// Whether the path ended in a slash, as `/live/` does.
     package let hasTrailingSlash: Bool
+    /// What stands behind `?`, in order.
+    package let query: [QueryItem]
+
+    /// One `name=value`, decoded; one without `=` has an empty value.
+    package struct QueryItem: Sendable, Equatable {
+        package let name: String
+        package let value: String
+    }
 
     /// The longest target taken, in bytes; longer is 414.
     package static let longest = 4096
 
-    /// Takes an origin-form or absolute-form target; a query is allowed and not looked at.
+    /// Takes an origin-form or absolute-form target.
     /// - Throws: `.malformed` or `.targetTooLong`, saying what was found.
     package init(_ raw: String) throws(APIProblem) {
         guard raw.utf8.count <= Self.longest else {
@@ -27,6 +35,24 @@ package struct RequestTarget: Sendable, Equatable {
         var decoded: [String] = []
         for part in parts { decoded.append(try Self.segment(part)) }
         segments = decoded
+        query = Self.query(of: Array(raw.utf8))
+    }
+
+    /// The value that the query has first for a name, nil without one.
+    package func value(_ name: String) -> String? { query.first { $0.name == name }?.value }
+
+    /// What can't be decoded stays as it was sent: whoever looks at it refuses it.
+    private static func query(of target: [UInt8]) -> [QueryItem] {
+        let text = target.drop { $0 != UInt8(ascii: "?") }.dropFirst().prefix { $0 != UInt8(ascii: "#") }
+        return text.split(separator: UInt8(ascii: "&")).map { item in
+            let parts = item.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
+            return QueryItem(name: plain(parts[0]), value: parts.count > 1 ? plain(parts[1]) : "")
+        }
+    }
+
+    private static func plain(_ raw: ArraySlice<UInt8>) -> String {
+        let spaced = raw.map { $0 == UInt8(ascii: "+") ? UInt8(ascii: " ") : $0 }[...]
+        return percentDecoded(spaced) ?? String(decoding: raw, as: UTF8.self)
     }
 
     /// The path alone: scheme and authority, query and fragment cut away. Starts with a slash.

@@ -9,11 +9,13 @@ package struct Response: Sendable {
         case memory(SharedBytes, Range<Int>)
         /// Bytes of an open file, sent by the kernel.
         case file(OpenFile, Range<Int>)
+        /// Events for as long as the client stays.
+        case stream(EventStream)
 
         /// What `Content-Length` will be.
         package var count: Int {
             switch self {
-            case .empty: 0
+            case .empty, .stream: 0
             case .memory(_, let range), .file(_, let range): range.count
             }
         }
@@ -96,7 +98,7 @@ extension Response.Body {
     /// A part of this body, counted from its own start.
     fileprivate func part(_ range: Range<Int>) -> Response.Body {
         switch self {
-        case .empty: .empty
+        case .empty, .stream: self
         case .memory(let bytes, let whole):
             .memory(bytes, whole.lowerBound + range.lowerBound..<whole.lowerBound + range.upperBound)
         case .file(let file, let whole):

@@ -4,7 +4,7 @@
 /// What a route does; the service's one `switch` carries it out.
 package enum Action: Sendable {
     case page, graph, patchGraph, nodes, node, kinds, slots, slot, makeSlot, removeSlot, health, live, ready, metrics
-    case openAPI, media
+    case openAPI, media, events
 }
 
 /// One method of a route, with what its description needs.
@@ -17,10 +17,20 @@ package struct Operation: Sendable {
         package var mediaType: String?
     }
 
+    /// A parameter of the query.
+    package struct Query: Sendable {
+        package var name: String
+        package var text: String
+        /// The words that it takes, where they are a closed set.
+        package var words: [String] = []
+    }
+
     package var method: Method
     package var action: Action
     package var summary: String
     package var requestTypes: [String] = []
+    /// What the query may hold.
+    package var queries: [Query] = []
     package var outcomes: [Outcome]
     /// Codes of problems that this operation can answer with, besides those that any can.
     package var problems: [APIProblem.Code] = []
@@ -28,7 +38,7 @@ package struct Operation: Sendable {
 
 /// A path and its operations.
 package struct Route: Sendable {
-    /// Literal segments, the last of which may be a `{name}` that takes all of the rest.
+    /// Literal segments, one of which may be a `{name}` that takes whatever is between the others.
     package var template: String
     package var requirement: AccessPolicy.Requirement
     /// Whether `--serve` carries it, too.
@@ -37,18 +47,20 @@ package struct Route: Sendable {
 
     private var parts: [Substring] { template.split(separator: "/") }
 
-    /// The name of what follows the literal segments; nil if nothing does.
+    /// The name of what stands among the literal segments; nil if nothing does.
     package var parameter: String? {
-        parts.last.flatMap { $0.hasPrefix("{") ? String($0.dropFirst().dropLast()) : nil }
+        parts.first { $0.hasPrefix("{") }.map { String($0.dropFirst().dropLast()) }
     }
 
     /// Nil if the target is not of this route; else what stands for its parameter, or an empty string.
     func match(_ target: RequestTarget) -> String? {
-        let literals = parts.filter { !$0.hasPrefix("{") }
-        guard target.segments.count >= literals.count, zip(literals, target.segments).allSatisfy({ $0 == $1 }) else {
-            return nil
-        }
-        let rest = target.segments.dropFirst(literals.count)
+        let halves = parts.split(maxSplits: 1, omittingEmptySubsequences: false) { $0.hasPrefix("{") }
+        let (before, after) = (halves.first ?? [], halves.count > 1 ? halves[1] : [])
+        guard target.segments.count >= before.count + after.count,
+            zip(before, target.segments).allSatisfy({ $0 == $1 }),
+            zip(after.reversed(), target.segments.reversed()).allSatisfy({ $0 == $1 })
+        else { return nil }
+        let rest = target.segments.dropFirst(before.count).dropLast(after.count)
         guard parameter != nil else { return rest.isEmpty && !target.hasTrailingSlash ? "" : nil }
         return rest.isEmpty || target.hasTrailingSlash ? nil : rest.joined(separator: "/")
     }

@@ -1,8 +1,9 @@
 // Every route there is, declared once. What is not in this table does not exist.
+internal import Engine
 
 extension Router {
     /// What `--listen` carries.
-    package static let everything = Router(controlRoutes + slotRoutes + stateRoutes + [media, page])
+    package static let everything = Router(controlRoutes + eventRoutes + slotRoutes + stateRoutes + [media, page])
 
     /// What `--serve` carries: nothing that tells about the engine or changes it.
     package static let publicOnly = Router(everything.routes.filter(\.isPublic))
@@ -27,6 +28,26 @@ extension Router {
         .reading("/v1/nodes", .nodes, "State, formats, rates, drops, lag and ledger of every node"),
         .reading("/v1/nodes/{id}", .node, "The same of one node; sub-graph ids hold a slash", problems: [.notFound]),
         .reading("/v1/kinds", .kinds, "The kinds of nodes with ports, settings and their JSON Schema"),
+    ]
+
+    private static let eventRoutes = [
+        Route(
+            template: "/v1/events", requirement: .control,
+            operations: [
+                Operation(
+                    method: .get, action: .events,
+                    summary: "What happens, as server-sent events; goes on behind Last-Event-ID, tells of gaps",
+                    queries: [
+                        .init(name: "after", text: "The id of the last event known; 0 begins with the oldest kept"),
+                        .init(
+                            name: "type", text: "Types of events, with commas between them",
+                            words: EventType.allCases.map(\.rawValue)),
+                        .init(name: "node", text: "Nodes, with commas between them; a sub-graph stands for its nodes"),
+                        .init(name: "nodes", text: "Sends the state of all nodes too, each second", words: ["1s"]),
+                    ],
+                    outcomes: [.init(status: 200, description: "The events", mediaType: "text/event-stream")],
+                    problems: [.malformed, .unavailable])
+            ])
     ]
 
     private static let slotRoutes = [

@@ -70,6 +70,7 @@ package struct Service: Sendable {
         case .media: now(mediaAnswer(argument, request), request)
         case .live: now(.json(Array(#"{"live":true}"#.utf8)), request)
         case .openAPI: now(.json(openAPI, caching: .noCache), request)
+        case .events: now(try events(request), request)
         case .patchGraph: try patch(request)
         case .graph: later(request) { await graph(request) }
         case .nodes:
@@ -143,6 +144,17 @@ package struct Service: Sendable {
     private func later(_ request: Request, _ work: @escaping @Sendable () async -> Response) -> Answer {
         .later { dressed(await work(), for: request) }
     }
+
+    private func events(_ request: Request) throws(APIProblem) -> Response {
+        let wish = try EventWish(request)
+        let body: Response.Body = request.method == .head ? .empty : .stream(EventStream(wish, of: control.events))
+        return Response(
+            200, headers: [("content-type", "text/event-stream"), ("cache-control", CacheRule.noStore.headerValue)],
+            body: body)
+    }
+
+    /// The state of all nodes, for those who listen.
+    @Sendable func nodes() async -> [UInt8] { await control.nodes() }
 
     private func page(_ request: Request) -> Response {
         var response = Dashboard.representation.answer(to: request)

@@ -56,7 +56,7 @@ package actor Engine {
         self.kinds = Dictionary(uniqueKeysWithValues: kinds.map { ($0.declaration.name, $0) })
         catalogue = Catalogue(kinds.map(\.declaration))
         lanes = LaneTable(clock: services.timeline.clock)
-        sampler = StatusSampler(clock: services.timeline.clock)
+        sampler = StatusSampler(clock: services.timeline.clock, events: services.events)
         document = GraphDocument(["patchbay": 1, "nodes": [:]])
         self.prepareDeadline = prepareDeadline
     }
@@ -105,7 +105,10 @@ package actor Engine {
         await enterTransaction()
         defer { leaveTransaction() }
         guard !isDraining else { throw .draining }
-        try await body()
+        do throws(GraphRefusal) { try await body() } catch {
+            announce(error)
+            throw error
+        }
     }
 
     func enterTransaction() async {
@@ -124,9 +127,11 @@ package actor Engine {
         let target = try validated(next, vetting?(document, next) ?? [])
         let plan = GraphPlan.between(graph, target)
         if !plan.isEmpty { try await carryOut(plan, target) }
-        if graph == nil || target.json != graph?.json { revisionNumber += 1 }
+        let isNew = graph == nil || target.json != graph?.json
+        if isNew { revisionNumber += 1 }
         (document, graph) = (next, target)
         for node in target.nodes { nodes[node.id]?.resolved = node }
+        if isNew { announce(plan) }
     }
 
     /// - Parameter forbidden: what the vetting found. It hides what validation says of the same places: whether a file

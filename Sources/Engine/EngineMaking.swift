@@ -86,8 +86,8 @@ extension Engine {
 
     func start(_ node: LiveNode) async {
         node.startedAt = now
-        node.state = .running
         node.fault = nil
+        node.state = .running
         await node.runner.start()
     }
 

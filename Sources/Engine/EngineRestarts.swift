@@ -67,6 +67,7 @@ extension Engine {
         await node.runner.stop(leaving: .removed)
         services.live.release(node.id)
         lanes.giveBack(node.lane)
+        node.announceEnd()
     }
 
     // MARK: Supervision
@@ -91,8 +92,9 @@ extension Engine {
         switch decision {
         case .giveUp: giveUp(node)
         case .restart(let delay):
-            node.state = .restarting
             node.restarts += 1
+            node.restartDelay = delay
+            node.state = .restarting
             Task { [weak self] in
                 try await Task.sleep(nanoseconds: UInt64(delay.nanoseconds))
                 await self?.restartAfterFault(runner)

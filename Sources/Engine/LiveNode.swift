@@ -15,8 +15,10 @@ final class LiveNode {
     var runner: NodeRunner
     /// By outlet name; kept over restarts, so that readers stay wired.
     let ports: [String: OutletPort]
-    var state = NodeState.starting
+    var state = NodeState.starting { didSet { if state != oldValue { announce() } } }
     var fault: NodeFault?
+    /// How long the next start after a fault is put off.
+    var restartDelay = MediaTime.zero
     var startedAt: Int64
     var restarts = 0
     var supervision = Supervision()

@@ -8,6 +8,8 @@ package struct EngineServices: Sendable {
     package let timeline: Timeline
     package let files: FileService
     package let log: EngineLog
+    /// What happens is told here; by control threads, never on the data path.
+    package let events: EventBus
     /// Where `live/`, `recordings/` and state lie.
     package let dataFolder: String
     /// Where rings lie: `/dev/shm/patchbay/<instance>`.
@@ -32,6 +34,7 @@ package struct EngineServices: Sendable {
         self.timeline = timeline
         self.files = files
         self.log = log
+        events = EventBus(clock: timeline.clock)
         self.dataFolder = dataFolder
         self.ringFolder = ringFolder
         slotNames = SlotNames(folder: ringFolder)

@@ -43,6 +43,8 @@ package final class OutletPort: @unchecked Sendable {
     package let newest = Atomic<Int64>(.min)
     /// Grains a second, as the sampler measures.
     let rate = Mutex(RateMeter())
+    /// What was last told of its signal and format; the sampler's.
+    let watch = Mutex(OutletWatch())
 
     private let slotName: Mutex<String?>
     private static let bellCount = 64

@@ -25,6 +25,7 @@ extension Engine {
         text.single(
             "patchbay_log_lost_records_total", .counter, "Log records lost because the queue was full.",
             services.log.lost.load(ordering: .relaxed))
+        text.write(services.events)
         ProcessFigures.write(to: &text)
         return text.text
     }

@@ -1,27 +1,32 @@
-// Once a second: rates, and the places of readers that died; once a minute: old latencies weigh half. On a thread of its
-// own that waits on a futex: a task that sleeps allocates each time. What it reads are atomics, what it sweeps are locks
+// Four times a second: signals and formats that are to be told of; once a second: rates, and the places of readers that
+// died; once a minute: old latencies weigh half. On a thread of its own that waits on a futex: a task that sleeps allocates each time. What it reads are atomics, what it sweeps are locks
 // of the dead, so that it never waits for a node; in steady state it allocates nothing.
 import Media
 import Rings
 import Synchronization
 
-/// Looks at every outlet of an engine once a second. Any thread.
+/// Looks at every outlet of an engine. Any thread.
 package final class StatusSampler: Sendable {
     private struct State {
         var ports: [OutletPort] = []
-        var samples = 0
+        var looks = 0
         /// What else is looked at once a second.
         var others: [@Sendable () -> Void] = []
     }
 
-    private static let period = MediaTime.seconds(1).nanoseconds
-    private static let samplesInMinute = 60
+    private static let period = MediaTime.milliseconds(250).nanoseconds
+    private static let looksInSecond = 4
+    private static let looksInMinute = 240
     private let state = Mutex(State())
     private let clock: any EngineClock
+    private let events: EventBus
     private let doorbell = Doorbell.take()
     private let isStopping = Atomic<Bool>(false)
 
-    init(clock: any EngineClock) { self.clock = clock }
+    init(clock: any EngineClock, events: EventBus) {
+        self.clock = clock
+        self.events = events
+    }
     deinit { doorbell.giveBack() }
 
     /// From now on these outlets are looked at, and no others.
@@ -56,8 +61,10 @@ package final class StatusSampler: Sendable {
     /// One look at every outlet.
     private func sample(at now: Int64) {
         state.withLock { state in
-            state.samples += 1
-            let decays = state.samples % Self.samplesInMinute == 0
+            for port in state.ports { port.watch.withLock { $0.look(at: port, events) } }
+            defer { state.looks += 1 }
+            guard state.looks % Self.looksInSecond == 0 else { return }
+            let decays = state.looks % Self.looksInMinute == Self.looksInMinute - Self.looksInSecond
             for port in state.ports { port.sample(at: now, decays: decays) }
             for look in state.others { look() }
         }

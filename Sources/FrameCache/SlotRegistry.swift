@@ -62,6 +62,7 @@ package final class SlotRegistry: Sendable {
     private let budget: RingBudget
     private let clock: any EngineClock
     private let log: EngineLog
+    private let events: EventBus
     private let work = Mutex<[String: SlotOrigin]>([:])
     private let found = Mutex<[String: Slot]>([:])
     /// The folder's path as C wants it, made once: the sweep allocates nothing.
@@ -78,6 +79,7 @@ package final class SlotRegistry: Sendable {
         budget = services.ringBudget
         clock = services.timeline.clock
         log = services.log
+        events = services.events
         folder = services.ringFolder.utf8.map { CChar(bitPattern: $0) } + [0]
         work.withLock { refresh(&$0) }
     }
@@ -120,6 +122,7 @@ package final class SlotRegistry: Sendable {
         }
         origins = origins.filter { now[$0.key] != nil }
         found.withLock { $0 = now }
+        events.announce(from: before, to: now)
     }
 
     private func open(_ name: String, _ inode: UInt64, _ outlet: String?, _ origin: SlotOrigin?) -> Slot? {

@@ -43,6 +43,8 @@ struct EnginePlane: ControlPlane {
     func node(_ id: String) async -> [UInt8]? { await engine.nodeStatus(id)?.utf8(pretty: false) }
     func kinds() async -> [UInt8] { engine.catalogue.schema.utf8(pretty: false) }
 
+    var events: EventBus { engine.services.events }
+
     func slots() async -> [UInt8] { cache.slots() }
     func slot(_ id: String) async -> [UInt8]? { cache.slot(id) }
     func makeSlot(_ body: [UInt8]) async throws(APIProblem) -> (json: [UInt8], isNew: Bool) {

@@ -1,5 +1,6 @@
 // Simulations of the engine's face and of live content: they keep a document and a revision, as the real ones do.
 
+import Engine
 import Synchronization
 import Testing
 
@@ -19,6 +20,7 @@ final class SimulatedEngine: ControlPlane {
     }
 
     let state = Mutex(State())
+    let events = EventBus(clock: SystemClock())
 
     /// From here on, patches wait until `release`.
     func hold() { state.withLock { $0.isHeld = true } }

@@ -122,6 +122,10 @@ MICROHTTPD_SHIM int microhttpd_headers(struct MHD_Connection *connection, MHD_Ke
     return MHD_get_connection_values_n(connection, MHD_HEADER_KIND, each, cls);
 }
 
+// Macros with casts, which Swift doesn't see.
+MICROHTTPD_SHIM uint64_t microhttpd_size_unknown(void) { return MHD_SIZE_UNKNOWN; }
+MICROHTTPD_SHIM ssize_t microhttpd_end_of_stream(void) { return MHD_CONTENT_READER_END_OF_STREAM; }
+
 // An empty body: the pointer is never read.
 MICROHTTPD_SHIM struct MHD_Response *microhttpd_empty_response(void) {
     return MHD_create_response_from_buffer(0, (void *)0, MHD_RESPMEM_PERSISTENT);

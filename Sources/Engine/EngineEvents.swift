@@ -1,0 +1,116 @@
+// What the engine tells of itself: states of nodes, signals and formats of outlets, commits. Posted where the state
+// changes, so that none can be forgotten.
+import Graph
+import Media
+import Rings
+
+extension LiveNode {
+    /// Tells of the state that the node has got.
+    func announce() {
+        let type: EventType
+        switch state {
+        case .running: type = .nodeStarted
+        case .restarting: type = .nodeRestarting
+        case .failed: type = .nodeFailed
+        case .finished: type = .nodeFinished
+        // What is being opened or taken down is told of when that is done.
+        case .starting, .stopping: return
+        }
+        var data: [JSONObject.Member] = [
+            ("kind", .string(resolved.kind.name)), ("restarts", .count(restarts)),
+        ]
+        if let fault, type != .nodeFinished { data.append(("code", .string(fault.code.rawValue))) }
+        if type == .nodeRestarting { data.append(("delayMilliseconds", .milliseconds(restartDelay.nanoseconds))) }
+        runner.context.services.events.post(
+            Event(
+                type, node: id, cause: type == .nodeFinished ? nil : fault?.message,
+                data: .object(JSONObject(data))))
+    }
+
+    /// Tells that the node is no more; one that never ran is not told of.
+    func announceEnd() {
+        guard state == .stopping else { return }
+        runner.context.services.events.post(
+            Event(.nodeStopped, node: id, data: ["kind": .string(resolved.kind.name)]))
+    }
+}
+
+extension Engine {
+    /// Tells of a graph that has become another.
+    func announce(_ plan: GraphPlan) {
+        func names(_ ids: [String]) -> JSON { .array(ids.map(JSON.string)) }
+        services.events.post(
+            Event(
+                .graphCommitted,
+                data: [
+                    "revision": .string(revision), "started": names(plan.started), "stopped": names(plan.stopped),
+                    "restarted": names(plan.restarted),
+                    "rewired": names(plan.rewired.map { "\($0.node).\($0.inlet.address)" }),
+                    "changedInPlace": names(plan.changedInPlace),
+                ]))
+    }
+
+    /// Tells of a change that was not made. A caller who worked on an older revision is told so by the answer, and the
+    /// graph has nothing to do with it.
+    func announce(_ refusal: GraphRefusal) {
+        switch refusal {
+        case .stale, .draining: return
+        case .invalid(let faults):
+            services.events.post(
+                Event(
+                    .graphRefused, cause: faults.description,
+                    data: [
+                        "reason": "invalid", "pointer": faults.faults.first.map { .string("\($0.pointer)") } ?? .null,
+                    ]))
+        case .patch(let fault):
+            services.events.post(Event(.graphRefused, cause: "\(fault)", data: ["reason": "patch"]))
+        case .notStarted(let node, let fault):
+            services.events.post(
+                Event(
+                    .graphRefused, node: node, cause: fault.message,
+                    data: ["reason": "notStarted", "code": .string(fault.code.rawValue)]))
+        }
+    }
+}
+
+/// What was last told of an outlet. Touched by the sampler alone.
+struct OutletWatch {
+    private enum Told { case nothing, live, silent }
+    private var told = Told.nothing
+    private var generation: UInt32 = 0
+    private var format: StreamFormat?
+
+    /// Tells what has changed; in steady state it allocates nothing.
+    mutating func look(at port: OutletPort, _ events: EventBus) {
+        let ring = port.currentRing()
+        if let ring, ring.generation != generation {
+            generation = ring.generation
+            if let format, format != ring.format {
+                tell(port, .formatChanged, [("from", format), ("to", ring.format)], events)
+            }
+            format = ring.format
+        }
+        let condition = ring.flatMap { Signal(rawValue: $0.mapping.state) } ?? port.signal
+        switch condition {
+        case .live where told != .live:
+            told = .live
+            tell(port, .signal, ring.map { [("format", $0.format)] } ?? [], events)
+        case .noSignal, .absent:
+            guard told != .silent else { return }
+            told = .silent
+            events.post(
+                Event(
+                    .noSignal, node: port.node,
+                    data: ["outlet": .string(port.name), "state": .string(condition.name)]))
+        case .waiting, .live, .superseded, .ended, .removed: break
+        }
+    }
+
+    private func tell(
+        _ port: OutletPort, _ type: EventType, _ formats: [(String, StreamFormat)], _ events: EventBus
+    ) {
+        var data: [JSONObject.Member] = [("outlet", .string(port.name))]
+        data += formats.map { ($0, .string("\($1)")) }
+        events.post(Event(type, node: port.node, data: .object(JSONObject(data))))
+    }
+}
