@@ -12,13 +12,11 @@ struct Admission {
         /// How long a new connection has, at least, to send its request, in nanoseconds.
         var graceNanoseconds: Int64
         /// Connections that may listen to events: they stay, so that there must be others.
-        var streams: Int
+        var streams = 256
         /// Silence after which one that listens gets a comment, in nanoseconds.
-        var beatNanoseconds: Int64
+        var beatNanoseconds: Int64 = 15_000_000_000
 
-        static let standard = Limits(
-            connections: 512, connectionsPerAddress: 64, graceNanoseconds: 1_000_000_000, streams: 256,
-            beatNanoseconds: 15_000_000_000)
+        static let standard = Limits(connections: 512, connectionsPerAddress: 64, graceNanoseconds: 1_000_000_000)
     }
 
     /// Identifies a connection while it is open.

@@ -4,7 +4,7 @@
 // One lock, held for moments; lanes never post (what they have to say, the sampler sees in their outlets' words). Wakes
 // are called outside of the lock.
 import Graph
-package import Synchronization
+import Synchronization
 
 /// The events of an engine. Control threads post, any thread reads.
 package final class EventBus: Sendable {

@@ -135,8 +135,8 @@ import Testing
         let test = try TestServer(limits: Self.quick)
         defer { test.server.stop() }
         let client = try listener(test)
-        let text = client.read(within: 20_000) { $0.components(separatedBy: "\n:\n").count > 3 }.text
-        #expect(text.components(separatedBy: "\n:\n").count > 3)
+        let text = client.read(within: 20_000) { $0.components(separatedBy: ":\n\n").count > 3 }.text
+        #expect(text.components(separatedBy: ":\n\n").count > 3)
     }
 
     @Test func nodesComeOverTheSameConnection() throws {

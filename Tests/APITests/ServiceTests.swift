@@ -69,7 +69,7 @@ import Testing
     @Test func unknownPathsAndMethods() async throws {
         let service = makeService()
         for path in [
-            "/slots/none", "/slots/", "/v1", "/v1/events", "/v1/graph/", "/vod/x", "/live", "/live/none/x",
+            "/slots/none", "/slots/", "/v1", "/v1/events/x", "/v1/graph/", "/vod/x", "/live", "/live/none/x",
             "/v1/nodes/nobody",
         ] {
             let response = try await service.answer(.get, path)
