@@ -118,7 +118,8 @@ let package = Package(
         .testTarget(name: "AVTests", dependencies: ["AV", "CFFmpeg", "Media"], swiftSettings: strict),
         .testTarget(name: "GraphTests", dependencies: ["Graph", "Media"], swiftSettings: strict),
         .testTarget(
-            name: "APITests", dependencies: ["API", "Engine", "CLinux", "CMicroHTTPD", "EndToEnd"],
+            name: "APITests",
+            dependencies: ["API", "Engine", "CLinux", "CMicroHTTPD", "EndToEnd", "GraphHarness"],
             swiftSettings: strict),
         // End to end: the built program with real peers. The support is shared by all its suites.
         .target(

@@ -47,6 +47,8 @@ struct Received {
     let sequence: Int64
     /// Monotonic nanoseconds, or `endStamp`.
     let stamp: Int64
+    /// When the reader had it, monotonic nanoseconds: before it gives anything back.
+    let at: Int64 = linux_monotonic_nanoseconds()
 }
 
 /// Stands in the place of a stamp at the end of a turn.
@@ -83,7 +85,9 @@ enum Subject: String, CaseIterable {
 
     func sendingEnd(_ place: ScenePlace) throws -> any SendingEnd {
         switch self {
-        case .futex: FutexSender(place.board)
+        case .futex:
+            try FutexSender(
+                place.board, place.path(of: self), buffers: RingSender.buffers(readers: place.board.shape.readers))
         case .line: LineSender(place.board)
         case .memcpy:
             try MemcpySender(place.path(of: self), buffers: RingSender.buffers(readers: place.board.shape.readers))

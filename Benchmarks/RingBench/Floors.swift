@@ -2,21 +2,44 @@
 import CLinux
 import Synchronization
 
+/// Memory like the ring's: shared, in as many buffers as its writer goes round in. A floor that filled one and the same
+/// buffer would keep warm caches that no hand-over of frames has.
+struct FloorFrames: ~Copyable {
+    private let buffers: UnsafeMutableRawPointer
+    private let count: Int
+    private static let stride = (frameSize + 4095) & ~4095
+
+    init(_ path: String, buffers count: Int) throws(BenchFault) {
+        self.count = count
+        let file = linux_open(path, O_RDWR | O_CREAT, 0o600)
+        guard file >= 0 else { throw .system("open \(path)", errno: -file) }
+        defer { close(file) }
+        guard ftruncate(file, off_t(count * Self.stride)) == 0,
+            let base = linux_map(
+                nil, count * Self.stride, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, 0)
+        else { throw .system("mmap", errno: linux_errno()) }
+        buffers = base
+    }
+    deinit { munmap(buffers, count * Self.stride) }
+
+    /// Where frame `number` lies.
+    subscript(number: Int64) -> UnsafeMutableRawPointer { buffers + Self.stride * Int(number % Int64(count)) }
+}
+
 /// One word, one FUTEX_WAKE of all who sleep on it.
 final class FutexSender: SendingEnd {
     private let board: Board
-    private let destination = UnsafeMutableRawPointer.allocate(byteCount: frameSize, alignment: 4096)
+    private let frames: FloorFrames
 
-    init(_ board: Board) {
+    init(_ board: Board, _ path: String, buffers: Int) throws(BenchFault) {
         self.board = board
-        destination.initializeMemory(as: UInt8.self, repeating: 0, count: frameSize)
+        frames = try FloorFrames(path, buffers: buffers)
     }
-    deinit { destination.deallocate() }
 
     var next: Int64 { Int64(board.futex.pointee.load(ordering: .relaxed)) + 1 }
 
     func send(_ picture: inout Picture) -> Sent? {
-        picture.fill(destination)
+        picture.fill(frames[next])
         let ready = linux_monotonic_nanoseconds()
         wake(stamp: ready)
         return Sent(ready: ready, returned: linux_monotonic_nanoseconds())
@@ -93,28 +116,15 @@ final class LineReceiver: ReceivingEnd {
     }
 }
 
-/// Fills frames for nobody: in shared memory, in as many buffers as the ring's writer goes round in.
+/// Fills frames for nobody.
 final class MemcpySender: SendingEnd {
-    private let buffers: UnsafeMutableRawPointer
-    private let count: Int
-    private let stride = (frameSize + 4095) & ~4095
+    private let frames: FloorFrames
     private(set) var next: Int64 = 0
 
-    init(_ path: String, buffers count: Int) throws(BenchFault) {
-        self.count = count
-        let file = linux_open(path, O_RDWR | O_CREAT, 0o600)
-        guard file >= 0 else { throw .system("open \(path)", errno: -file) }
-        defer { close(file) }
-        guard ftruncate(file, off_t(count * stride)) == 0,
-            let base = linux_map(
-                nil, count * stride, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, 0)
-        else { throw .system("mmap", errno: linux_errno()) }
-        buffers = base
-    }
-    deinit { munmap(buffers, count * stride) }
+    init(_ path: String, buffers: Int) throws(BenchFault) { frames = try FloorFrames(path, buffers: buffers) }
 
     func send(_ picture: inout Picture) -> Sent? {
-        picture.fill(buffers + stride * Int(next % Int64(count)))
+        picture.fill(frames[next])
         next += 1
         let ready = linux_monotonic_nanoseconds()
         return Sent(ready: ready, returned: ready)

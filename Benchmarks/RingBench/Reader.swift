@@ -74,7 +74,7 @@ struct Reader {
                 leaveWithParent()
                 continue
             }
-            let now = linux_monotonic_nanoseconds()
+            let now = frame.at
             guard frame.stamp != endStamp else { return }
             // What another reader left of an earlier turn is of no interest.
             guard frame.sequence >= first else { continue }

@@ -6,6 +6,8 @@ import Foundation
 import Synchronization
 import Testing
 
+import func GraphHarness.freePort
+
 @testable import API
 
 @Suite(.serialized, .ownThread) struct PageTests {
@@ -71,7 +73,7 @@ import Testing
         let folder = try temporaryFolder()
         defer { #expect(throws: Never.self) { try FileManager.default.removeItem(at: folder) } }
         try makeStream(in: folder)
-        let first = try TestServer(media: SimulatedMedia(folder: folder.path))
+        let first = try TestServer(media: SimulatedMedia(folder: folder.path), port: freePort())
         first.engine.state.withLock { $0.nodes = Array(Self.firstLight.utf8) }
         let browser = try Browser("http://127.0.0.1:\(first.port)/")
         #expect(try browser.becomes("player.video.currentTime > 0.5"))

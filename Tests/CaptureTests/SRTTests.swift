@@ -51,22 +51,6 @@ private final class Publisher {
         NodeKind(SRTSource.self), NodeKind(DecodeNode.self), NodeKind(NullSink.self), NodeKind(PatternSource.self),
     ]
 
-    /// A UDP port that nobody uses now.
-    private func freePort() throws -> Int {
-        let socket = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
-        defer { close(socket) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        return withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                _ = bind(socket, __CONST_SOCKADDR_ARG(__sockaddr__: $0), length)
-                _ = getsockname(socket, __SOCKADDR_ARG(__sockaddr__: $0), &length)
-            }
-            return Int(UInt16(bigEndian: $0.pointee.sin_port))
-        }
-    }
-
     private func listening(_ port: Int, _ more: [(String, JSON)] = []) async throws -> GraphRun {
         let run = try GraphRun(Self.kinds, dataFolder: try Scratch().path)
         let settings = JSONObject([("port", .number(JSONNumber(port))), ("latency", "50ms")] + more)
@@ -90,7 +74,7 @@ private final class Publisher {
 
     @Test("A publisher is killed and another comes, with another size, then without sound")
     func comesAndGoes() async throws {
-        let port = try freePort()
+        let port = Int(try freePort())
         let run = try await listening(port)
         var publisher = try Publisher.signal(port)
         #expect(await flows(run), "\(publisher.said)")
@@ -113,7 +97,7 @@ private final class Publisher {
 
     @Test("A second publisher is refused and told so; the first goes on")
     func second() async throws {
-        let port = try freePort()
+        let port = Int(try freePort())
         let run = try await listening(port)
         let first = try Publisher.signal(port)
         #expect(await flows(run), "\(first.said)")
@@ -127,7 +111,7 @@ private final class Publisher {
 
     @Test("Garbage is refused with a message; a good publisher can follow")
     func garbage() async throws {
-        let port = try freePort()
+        let port = Int(try freePort())
         let run = try await listening(port)
         let folder = try Scratch()
         try Data((0..<400_000).map { _ in UInt8.random(in: 0...255) }).write(
@@ -147,7 +131,7 @@ private final class Publisher {
 
     @Test("A wrong passphrase is refused, the right one let in")
     func passphrase() async throws {
-        let port = try freePort()
+        let port = Int(try freePort())
         let run = try await listening(port, [("passphrase", "correct-horse")])
         let wrong = try Publisher.signal(port, options: "&passphrase=wrong-battery")
         #expect(await eventually { !wrong.process.isRunning })
@@ -161,7 +145,7 @@ private final class Publisher {
 
     @Test("A port in use is refused with the name of its holder; a restart takes its own port again")
     func portInUse() async throws {
-        let port = try freePort()
+        let port = Int(try freePort())
         let holder = try Publisher(
             "ffmpeg",
             [

@@ -54,7 +54,7 @@ extension EndToEndTests {
                   "live": { "kind": "sink.hls", "inputs": { "video": "h264", "audio": "aac" },
                     "settings": { "path": "killed" } } } }
                 """)
-            let engine = try Patchbay(graph, data: data)
+            let engine = try Patchbay(graph, data: data, port: freePort())
             let players = try Players(engine, "killed")
             try players.expectPictures(75, within: 40)
             players.look()

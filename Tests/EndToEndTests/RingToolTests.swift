@@ -102,7 +102,7 @@ extension EndToEndTests {
 
         /// A writer that came before the engine is taken up when it comes, stays when it is killed, and is found again.
         @Test func writersOutliveEngines() throws {
-            let first = try Patchbay(graph, data: data)
+            let first = try Patchbay(graph, data: data, port: freePort())
             let port = first.port
             #expect(first.interrupt() == 0)
             let pipe = Pipe()
@@ -132,7 +132,7 @@ extension EndToEndTests {
 
         /// The engine is killed and started again: a reader of an outlet stays on the same ring, and sequences go on.
         @Test func aReaderOutlivesTheEngine() throws {
-            let first = try Patchbay(graph, data: data)
+            let first = try Patchbay(graph, data: data, port: freePort())
             let file = data.file("pictures.y4m")
             let reader = try ChildProcess(
                 "/bin/sh",

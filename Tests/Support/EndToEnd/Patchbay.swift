@@ -87,21 +87,3 @@ package final class Patchbay {
         return "/dev/shm/patchbay/" + String(format: "%016lx", hash)
     }
 }
-
-/// A UDP or TCP port that is free now. Taken from the kernel's own choice, so that parallel tests differ.
-package func freePort() throws -> UInt16 {
-    let socket = Glibc.socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
-    defer { close(socket) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let isBound = withUnsafeMutablePointer(to: &address) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-            bind(socket, __CONST_SOCKADDR_ARG(__sockaddr__: pointer), length) == 0
-                && getsockname(socket, __SOCKADDR_ARG(__sockaddr__: pointer), &length) == 0
-        }
-    }
-    guard isBound else { throw CommandFailure(description: "no free port") }
-    return UInt16(bigEndian: address.sin_port)
-}
