@@ -147,7 +147,7 @@ let package = Package(
             name: "RingBench", dependencies: ["Engine", "Rings", "CRingLayout", "CLinux"],
             path: "Benchmarks/RingBench", swiftSettings: strict),
         .executableTarget(
-            name: "Bench", dependencies: ["Graph", "CLinux"], path: "Benchmarks/Bench", swiftSettings: strict),
+            name: "Bench", dependencies: ["Graph", "Media", "CLinux"], path: "Benchmarks/Bench", swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

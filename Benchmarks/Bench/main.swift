@@ -8,7 +8,7 @@ import Graph
 
 /// What tools/bench asks for.
 struct Options {
-    static let names = ["transcode", "hop", "ring", "allocations", "realtime"]
+    static let names = ["transcode", "hop", "ring", "allocations", "plan", "realtime"]
     private(set) var chosen = Options.names
     private(set) var isShort = false
     private(set) var jsonFile: String?
@@ -53,6 +53,7 @@ func bench(_ options: Options) throws(BenchError) -> Bool {
         case "ring":
             var scenes = try RingScenes(options)
             try scenes.measure(into: &report)
+        case "plan": try Planning(options).measure(into: &report)
         case "allocations": try Allocations(options).measure(into: &report)
         default: try Realtime(options).measure(into: &report)
         }

@@ -15,13 +15,11 @@ package enum PatchMediaType: String, Sendable, CaseIterable {
 /// transaction takes.
 package protocol ControlPlane: Sendable {
     /// The graph document and its revision, the entity tag without quotes.
-    func graph() async -> (json: [UInt8], revision: String)
+    func graph(_ view: GraphAspect) async -> (json: [UInt8], revision: String)
 
-    /// Applies a patch as one transaction. `ifMatch` is a revision the client insists on, without quotes.
-    /// - Throws: what is wrong with the patch, `.revisionMismatch` if the base has moved on where the patch reaches.
-    func patchGraph(
-        _ body: [UInt8], mediaType: PatchMediaType, ifMatch: String?
-    ) async throws(APIProblem) -> (json: [UInt8], revision: String)
+    /// Carries a change out as one transaction, or only plans it.
+    /// - Throws: what is wrong with the change, `.revisionMismatch` if the base has moved on where the change reaches.
+    func changeGraph(_ change: GraphChange) async throws(APIProblem) -> GraphChangeAnswer
 
     /// All nodes as JSON (`{"nodes":[…]}`).
     func nodes() async -> [UInt8]

@@ -77,7 +77,10 @@ extension Route {
         var members: [(String, JSONText)] = [
             ("operationId", .string("\(operation.action)")), ("summary", .string(operation.summary)),
         ]
-        if !operation.queries.isEmpty { members.append(("parameters", .array(operation.queries.map(\.description)))) }
+        let parameters =
+            operation.queries.map { $0.description(in: "query") }
+            + operation.headers.map { $0.description(in: "header") }
+        if !parameters.isEmpty { members.append(("parameters", .array(parameters))) }
         if !operation.requestTypes.isEmpty {
             let content = operation.requestTypes.map { ($0, JSONText.object([("schema", .object([]))])) }
             members.append(("requestBody", .object([("required", .boolean(true)), ("content", .object(content))])))
@@ -91,11 +94,11 @@ extension Route {
 }
 
 extension Operation.Query {
-    fileprivate var description: JSONText {
+    fileprivate func description(in place: String) -> JSONText {
         let schema: [(String, JSONText)] = [("type", .string("string"))]
         let words: [(String, JSONText)] = words.isEmpty ? [] : [("enum", .array(words.map { .string($0) }))]
         return .object([
-            ("name", .string(name)), ("in", .string("query")), ("description", .string(text)),
+            ("name", .string(name)), ("in", .string(place)), ("description", .string(text)),
             ("schema", .object(schema + words)),
         ])
     }

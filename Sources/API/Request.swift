@@ -6,6 +6,7 @@ package enum Method: String, Sendable, CaseIterable {
     case head = "HEAD"
     case options = "OPTIONS"
     case patch = "PATCH"
+    case put = "PUT"
     case post = "POST"
     case delete = "DELETE"
 }

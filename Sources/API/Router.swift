@@ -3,8 +3,8 @@
 
 /// What a route does; the service's one `switch` carries it out.
 package enum Action: Sendable {
-    case page, graph, patchGraph, nodes, node, kinds, slots, slot, makeSlot, removeSlot, health, live, ready, metrics
-    case openAPI, media, events
+    case page, graph, patchGraph, putGraph, nodes, node, kinds, slots, slot, makeSlot, removeSlot, health, live, ready
+    case metrics, openAPI, media, events
 }
 
 /// One method of a route, with what its description needs.
@@ -31,6 +31,8 @@ package struct Operation: Sendable {
     package var requestTypes: [String] = []
     /// What the query may hold.
     package var queries: [Query] = []
+    /// The headers that a client may send besides.
+    package var headers: [Query] = []
     package var outcomes: [Outcome]
     /// Codes of problems that this operation can answer with, besides those that any can.
     package var problems: [APIProblem.Code] = []

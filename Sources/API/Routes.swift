@@ -14,21 +14,35 @@ extension Router {
             operations: [
                 Operation(
                     method: .get, action: .graph, summary: "The graph document; its ETag is the revision",
+                    queries: GraphParameter.ofReading,
                     outcomes: [.json("The document"), .init(status: 304, description: "It is still If-None-Match's")]),
-                Operation(
-                    method: .patch, action: .patchGraph,
-                    summary: "Changes the running graph in one transaction; all of it holds afterwards, or nothing",
-                    requestTypes: PatchMediaType.allCases.map(\.rawValue),
-                    outcomes: [.json("The document after the patch")],
-                    problems: [
-                        .conflict, .revisionMismatch, .bodyTooLarge, .unsupportedMediaType, .invalidGraph,
-                        .upstreamFailed, .upstreamTimedOut, .noSpace,
-                    ]),
+                changing(
+                    .patch, .patchGraph,
+                    "Changes the running graph in one transaction; all of it holds afterwards, or nothing",
+                    PatchMediaType.allCases.map(\.rawValue)),
+                changing(
+                    .put, .putGraph, "Makes a whole document the base of the graph; the same one again is no change",
+                    ["application/json"]),
             ]),
         .reading("/v1/nodes", .nodes, "State, formats, rates, drops, lag and ledger of every node"),
         .reading("/v1/nodes/{id}", .node, "The same of one node; sub-graph ids hold a slash", problems: [.notFound]),
         .reading("/v1/kinds", .kinds, "The kinds of nodes with ports, settings and their JSON Schema"),
     ]
+
+    private static func changing(
+        _ method: Method, _ action: Action, _ summary: String, _ types: [String]
+    ) -> Operation {
+        Operation(
+            method: method, action: action, summary: summary, requestTypes: types,
+            queries: GraphParameter.ofChanging, headers: GraphParameter.headers,
+            outcomes: [
+                .json("The document afterwards; the header Patchbay-Plan counts what was done. Of a dry run, the plan")
+            ],
+            problems: [
+                .conflict, .revisionMismatch, .bodyTooLarge, .unsupportedMediaType, .invalidGraph, .upstreamFailed,
+                .upstreamTimedOut, .noSpace,
+            ])
+    }
 
     private static let eventRoutes = [
         Route(

@@ -11,7 +11,7 @@ package struct Service: Sendable {
 
     private let router: Router
     private let access: AccessPolicy
-    private let control: any ControlPlane
+    let control: any ControlPlane
     private let media: any LiveContent
     private let counters: HTTPCounters
     private let openAPI: [UInt8]
@@ -71,8 +71,9 @@ package struct Service: Sendable {
         case .live: now(.json(Array(#"{"live":true}"#.utf8)), request)
         case .openAPI: now(.json(openAPI, caching: .noCache), request)
         case .events: now(try events(request), request)
-        case .patchGraph: try patch(request)
-        case .graph: later(request) { await graph(request) }
+        case .patchGraph: try patchGraph(request)
+        case .putGraph: try putGraph(request)
+        case .graph: try graph(request)
         case .nodes:
             later(request) {
                 var response = Response.json(await control.nodes())
@@ -139,9 +140,9 @@ package struct Service: Sendable {
         }
     }
 
-    private func now(_ response: Response, _ request: Request) -> Answer { .now(dressed(response, for: request)) }
+    func now(_ response: Response, _ request: Request) -> Answer { .now(dressed(response, for: request)) }
 
-    private func later(_ request: Request, _ work: @escaping @Sendable () async -> Response) -> Answer {
+    func later(_ request: Request, _ work: @escaping @Sendable () async -> Response) -> Answer {
         .later { dressed(await work(), for: request) }
     }
 
@@ -160,39 +161,6 @@ package struct Service: Sendable {
         var response = Dashboard.representation.answer(to: request)
         response.headers.add("content-security-policy", Dashboard.contentSecurityPolicy)
         return response
-    }
-
-    private func graph(_ request: Request) async -> Response {
-        let (json, revision) = await control.graph()
-        if request.holds(revision) {
-            return Response(304, headers: [("etag", "\"\(revision)\""), ("cache-control", "no-cache")])
-        }
-        var response = Response.json(json, caching: .noCache)
-        response.headers.add("etag", "\"\(revision)\"")
-        return response
-    }
-
-    private func patch(_ request: Request) throws(APIProblem) -> Answer {
-        guard let mediaType = PatchMediaType(rawValue: request.mediaType) else {
-            var response = Response.problem(
-                APIProblem(
-                    .unsupportedMediaType,
-                    "The body has type “\(request.mediaType)”; send one of \(Self.acceptPatch)."))
-            response.headers.add("accept-patch", Self.acceptPatch)
-            return now(response, request)
-        }
-        let required = try request.requiredRevision()
-        return later(request) {
-            do throws(APIProblem) {
-                let (json, revision) = try await control.patchGraph(
-                    request.body, mediaType: mediaType, ifMatch: required)
-                var response = Response.json(json, caching: .noCache)
-                response.headers.add("etag", "\"\(revision)\"")
-                return response
-            } catch {
-                return .problem(error)
-            }
-        }
     }
 
     private func mediaAnswer(_ path: String, _ request: Request) -> Response {
@@ -217,7 +185,7 @@ package struct Service: Sendable {
 
     // MARK: What every answer has
 
-    private static let acceptPatch = PatchMediaType.allCases.map(\.rawValue).joined(separator: ", ")
+    static let acceptPatch = PatchMediaType.allCases.map(\.rawValue).joined(separator: ", ")
 
     private func options(_ route: Route, _ request: Request) -> Response {
         var response = Response(204, headers: [("allow", route.allow)])

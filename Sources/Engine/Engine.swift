@@ -12,8 +12,11 @@ package enum GraphRefusal: Error, Sendable {
     case invalid(DocumentFaults)
     /// The operations do not fit the document.
     case patch(PatchFault)
-    /// The caller worked on another revision than `current`.
-    case stale(current: String)
+    /// The caller worked on another revision than `current`, and `overlap` has changed since; nil: how that revision
+    /// differs from the current one is not known.
+    case stale(current: String, overlap: JSONPointer?)
+    /// The change meets what a control node, or for a control node what somebody else, owns.
+    case owned(OwnershipFault)
     /// A new node did not come up; the graph is as it was.
     case notStarted(node: String, NodeFault)
     /// The engine is draining.
@@ -27,8 +30,9 @@ package enum RunOutcome: Sendable, Equatable {
     case failed(node: String, NodeFault)
 }
 
-/// What a document may not hold, judged by what it changes; called before it is validated.
-package typealias GraphVetting = @Sendable (_ old: GraphDocument, _ new: GraphDocument) -> [DocumentFault]
+/// What a document may not hold, judged by what it changes; called before it is validated. Sees plain documents, so
+/// that nothing hides in templates and sub-graphs.
+package typealias GraphVetting = @Sendable (_ old: FlatDocument?, _ new: FlatDocument) -> [DocumentFault]
 
 /// Runs one graph.
 package actor Engine {
@@ -43,73 +47,38 @@ package actor Engine {
     }
     /// Rates and the sweep of dead readers; started by whoever runs the engine.
     package nonisolated let sampler: StatusSampler
-    private(set) var document: GraphDocument
-    package private(set) var graph: ResolvedGraph?
+    /// The base that operators write, and what control nodes lay over it.
+    package internal(set) var layered: LayeredDocument
+    package internal(set) var graph: ResolvedGraph?
+    var surroundings: GraphSurroundings
     private var revisionNumber = 0
+    /// Counts changes of overlays, so that what is shown of the sum has an entity tag of its own.
+    var overlayRevision = 0
+    var trail = RevisionTrail(from: "0")
     private(set) var isDraining = false
     private var isInTransaction = false
     private var transactionQueue: [CheckedContinuation<Void, Never>] = []
     private var finishWaiters: [CheckedContinuation<Void, Never>] = []
 
-    package init(kinds: [NodeKind], services: EngineServices, prepareDeadline: MediaTime = .seconds(10)) {
+    package init(
+        kinds: [NodeKind], services: EngineServices, surroundings: GraphSurroundings = GraphSurroundings(),
+        prepareDeadline: MediaTime = .seconds(10)
+    ) {
+        self.surroundings = surroundings
         self.services = services
         self.kinds = Dictionary(uniqueKeysWithValues: kinds.map { ($0.declaration.name, $0) })
         catalogue = Catalogue(kinds.map(\.declaration))
         lanes = LaneTable(clock: services.timeline.clock)
         sampler = StatusSampler(clock: services.timeline.clock, events: services.events)
-        document = GraphDocument(["patchbay": 1, "nodes": [:]])
+        layered = LayeredDocument(GraphDocument(["patchbay": 1, "nodes": [:]]))
         self.prepareDeadline = prepareDeadline
     }
 
-    /// The ETag of the document, without quotes.
+    /// The revision of the base.
     package var revision: String { String(revisionNumber) }
     var now: Int64 { services.timeline.clock.monotonic }
 
     // MARK: Transactions
-
-    /// Makes `document` the graph.
-    package func apply(_ document: GraphDocument) async throws(GraphRefusal) {
-        try await transaction { () async throws(GraphRefusal) in try await self.change(to: document) }
-    }
-
-    /// Applies a JSON Patch to the document and makes the result the graph.
-    /// - Parameters:
-    ///   - expected: the revision that the caller saw; nil takes whatever is there.
-    ///   - vetting: what the document may not hold, coming from this caller.
-    package func patch(
-        _ patch: JSONPatch, ifMatch expected: String?, vetting: GraphVetting? = nil
-    ) async throws(GraphRefusal) {
-        try await transaction { () async throws(GraphRefusal) in
-            try self.check(expected)
-            let next: GraphDocument
-            do throws(PatchFault) { next = try self.document.applying(patch) } catch { throw .patch(error) }
-            try await self.change(to: next, vetting: vetting)
-        }
-    }
-
-    /// Applies a JSON Merge Patch likewise.
-    package func merge(
-        _ patch: JSON, ifMatch expected: String?, vetting: GraphVetting? = nil
-    ) async throws(GraphRefusal) {
-        try await transaction { () async throws(GraphRefusal) in
-            try self.check(expected)
-            try await self.change(to: self.document.merging(patch), vetting: vetting)
-        }
-    }
-
-    private func check(_ expected: String?) throws(GraphRefusal) {
-        if let expected, expected != revision { throw .stale(current: revision) }
-    }
-
-    private func transaction(_ body: () async throws(GraphRefusal) -> Void) async throws(GraphRefusal) {
-        await enterTransaction()
-        defer { leaveTransaction() }
-        guard !isDraining else { throw .draining }
-        do throws(GraphRefusal) { try await body() } catch {
-            announce(error)
-            throw error
-        }
-    }
 
     func enterTransaction() async {
         guard isInTransaction else {
@@ -123,33 +92,14 @@ package actor Engine {
         if transactionQueue.isEmpty { isInTransaction = false } else { transactionQueue.removeFirst().resume() }
     }
 
-    private func change(to next: GraphDocument, vetting: GraphVetting? = nil) async throws(GraphRefusal) {
-        let target = try validated(next, vetting?(document, next) ?? [])
-        let plan = GraphPlan.between(graph, target)
-        if !plan.isEmpty { try await carryOut(plan, target) }
-        let isNew = graph == nil || target.json != graph?.json
-        if isNew { revisionNumber += 1 }
-        (document, graph) = (next, target)
-        for node in target.nodes { nodes[node.id]?.resolved = node }
-        if isNew { announce(plan) }
-    }
-
-    /// - Parameter forbidden: what the vetting found. It hides what validation says of the same places: whether a file
-    ///   exists is nothing to tell to somebody who may not read it.
-    private func validated(
-        _ next: GraphDocument, _ forbidden: [DocumentFault]
-    ) throws(GraphRefusal) -> ResolvedGraph {
-        switch next.validate(against: catalogue, reusing: graph) {
-        case .success(let valid) where forbidden.isEmpty: return valid
-        case .success: throw .invalid(DocumentFaults(forbidden))
-        case .failure(let found):
-            let others = found.faults.filter { fault in !forbidden.contains { $0.pointer == fault.pointer } }
-            throw .invalid(DocumentFaults(forbidden + others))
-        }
+    /// A base with another content is another revision.
+    func countRevision(_ difference: JSONPatch) {
+        revisionNumber += 1
+        trail.append(revision, difference)
     }
 
     /// Prepare everything new → commit → retire.
-    private func carryOut(_ plan: GraphPlan, _ target: ResolvedGraph) async throws(GraphRefusal) {
+    func carryOut(_ plan: GraphPlan, _ target: ResolvedGraph, _ proposal: Proposal) async throws(GraphRefusal) {
         try checkNames(plan.renamed, target)
         var made: [LiveNode] = []
         do throws(GraphRefusal) {

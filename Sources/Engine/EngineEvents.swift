@@ -37,13 +37,15 @@ extension LiveNode {
 
 extension Engine {
     /// Tells of a graph that has become another.
-    func announce(_ plan: GraphPlan) {
+    func announce(_ plan: GraphPlan, _ proposal: Proposal) {
         func names(_ ids: [String]) -> JSON { .array(ids.map(JSON.string)) }
         services.events.post(
             Event(
                 .graphCommitted,
                 data: [
-                    "revision": .string(revision), "started": names(plan.started), "stopped": names(plan.stopped),
+                    "revision": .string(revision), "author": .string("\(proposal.author)"),
+                    "reason": proposal.reason.map(JSON.string) ?? .null, "started": names(plan.started),
+                    "stopped": names(plan.stopped),
                     "restarted": names(plan.restarted),
                     "rewired": names(plan.rewired.map { "\($0.node).\($0.inlet.address)" }),
                     "changedInPlace": names(plan.changedInPlace),
@@ -64,6 +66,11 @@ extension Engine {
                     ]))
         case .patch(let fault):
             services.events.post(Event(.graphRefused, cause: "\(fault)", data: ["reason": "patch"]))
+        case .owned(let fault):
+            services.events.post(
+                Event(
+                    .graphRefused, node: fault.owner, cause: "\(fault)",
+                    data: ["reason": "owned", "pointer": .string("\(fault.pointer)")]))
         case .notStarted(let node, let fault):
             services.events.post(
                 Event(

@@ -13,11 +13,6 @@ extension Engine {
         return ["nodes": .array(running.map(\.status))]
     }
 
-    /// The document as it may be shown, and its revision: of one moment.
-    package func shownGraph() -> (json: [UInt8], revision: String) {
-        (document.redacted(catalogue).utf8(pretty: false), revision)
-    }
-
     /// One node, nil where none has that id.
     package func nodeStatus(_ id: String) -> JSON? { nodes[id]?.status }
 }

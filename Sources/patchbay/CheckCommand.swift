@@ -6,13 +6,15 @@ enum CheckCommand {
     static let command = Command(
         "check", ["GRAPH"], "Checks a graph file: all faults at once, exit code 65.",
         [
+            Option("site", "FILE", "Settings by kind, as run takes them."),
             Option("set", "NODE.SETTING=VALUE", isRepeatable: true, "Sets a setting, as run does."),
             Option("json", "Prints the faults as JSON on standard output."),
         ]
     ) { arguments in
         let path = arguments.operands[0]
         do throws(GraphFileError) {
-            let file = try GraphFile(path: path, setting: arguments.all("set"), Kinds.catalogue)
+            let file = try GraphFile(
+                path: path, site: arguments.text("site"), setting: arguments.all("set"), Kinds.catalogue)
             let edges = file.graph.edges.count
             if arguments.has("json") {
                 writeToStandardOutput("{\"faults\":[]}\n")

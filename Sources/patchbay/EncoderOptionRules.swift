@@ -5,8 +5,8 @@ import Graph
 
 enum EncoderOptionRules {
     /// A fault for each option that `new` brings, that `old` does not have and that may name a file.
-    static func faults(in new: GraphDocument, besides old: GraphDocument) -> [DocumentFault] {
-        let before = old.json["nodes"]
+    static func faults(in new: GraphDocument, besides old: GraphDocument?) -> [DocumentFault] {
+        let before = old?.json["nodes"]
         return (new.json["nodes"]?.object?.members ?? []).flatMap { id, node -> [DocumentFault] in
             guard let settings = node["settings"], let options = settings["options"]?.object else { return [] }
             let encoder = settings["encoder"]?.string ?? "libx264"

@@ -11,32 +11,25 @@ struct EnginePlane: ControlPlane {
     /// What documents that come over HTTP may read.
     let readable: ReadableFolders
 
-    func graph() async -> (json: [UInt8], revision: String) { await engine.shownGraph() }
-
-    func patchGraph(
-        _ body: [UInt8], mediaType: PatchMediaType, ifMatch: String?
-    ) async throws(APIProblem) -> (json: [UInt8], revision: String) {
-        let json: JSON
-        do throws(JSONFault) { json = try JSONText(body).parse() } catch {
-            throw APIProblem(.malformed, "The body is not JSON: \(error).")
-        }
-        do throws(GraphRefusal) {
-            switch mediaType {
-            case .mergePatch: try await engine.merge(json, ifMatch: ifMatch, vetting: vet)
-            case .jsonPatch: try await engine.patch(patch(json), ifMatch: ifMatch, vetting: vet)
-            }
-        } catch {
-            throw APIProblem(error)
-        }
-        return await engine.shownGraph()
+    func graph(_ aspect: GraphAspect) async -> (json: [UInt8], revision: String) {
+        await engine.shownGraph(GraphView(aspect))
     }
 
-    private func patch(_ json: JSON) throws(GraphRefusal) -> JSONPatch {
-        do throws(PatchFault) { return try JSONPatch(json: json) } catch { throw .patch(error) }
+    func changeGraph(_ change: GraphChange) async throws(APIProblem) -> GraphChangeAnswer {
+        let proposal = try Proposal(change, vetting: vet)
+        let commit: Commit
+        do throws(GraphRefusal) { commit = try await engine.propose(proposal) } catch { throw APIProblem(error) }
+        if change.isDryRun {
+            return GraphChangeAnswer(
+                json: commit.report.utf8(pretty: false), revision: commit.revision, summary: commit.summary)
+        }
+        let (json, revision) = await engine.shownGraph(GraphView(change.aspect))
+        return GraphChangeAnswer(json: json, revision: revision, summary: commit.summary)
     }
 
-    private func vet(_ old: GraphDocument, _ new: GraphDocument) -> [DocumentFault] {
-        readable.faults(in: new, besides: old, engine.catalogue) + EncoderOptionRules.faults(in: new, besides: old)
+    private func vet(_ old: FlatDocument?, _ new: FlatDocument) -> [DocumentFault] {
+        readable.faults(in: new, besides: old, engine.catalogue)
+            + EncoderOptionRules.faults(in: new.document, besides: old?.document)
     }
 
     func nodes() async -> [UInt8] { await engine.nodesStatus().utf8(pretty: false) }
@@ -66,7 +59,9 @@ extension APIProblem {
     init(_ refusal: GraphRefusal) {
         switch refusal {
         case .invalid(let faults):
-            let errors = faults.faults.map { Fault(pointer: "\($0.pointer)", detail: $0.detail) }
+            let errors = faults.faults.map {
+                Fault(pointer: "\($0.pointer)", detail: $0.origin == nil ? $0.detail : $0.description)
+            }
             let count = errors.count == 1 ? "One thing is" : "\(errors.count) things are"
             self.init(
                 .invalidGraph,
@@ -76,10 +71,21 @@ extension APIProblem {
         case .patch(let fault):
             self.init(
                 fault.isMalformed ? .malformed : .conflict, "\(fault)", pointer: fault.pointer.map { "\($0)" })
-        case .stale(let current):
+        case .stale(let current, let overlap):
+            let why =
+                overlap.map { "and \($0.tokens.isEmpty ? "the whole document" : "\($0)") has changed since" }
+                ?? "and what has changed since the revision of If-Match is not remembered"
             self.init(
                 .revisionMismatch,
-                "The graph is at revision \(current) by now: GET /v1/graph, make the change on that, send its ETag.")
+                "The graph is at revision \(current) by now, \(why): GET /v1/graph, make the change on that, send its "
+                    + "ETag.",
+                pointer: overlap.map { "\($0)" })
+        case .owned(let fault):
+            self.init(
+                .conflict,
+                "\(fault.pointer): \(fault.message). Nothing was changed"
+                    + (fault.owner == nil ? "." : "; ?force gives up what the control node owns there."),
+                pointer: "\(fault.pointer)")
         case .notStarted(let node, let fault):
             self.init(
                 Code(fault.code), "\(node) did not start, so nothing was changed: \(fault.message)",

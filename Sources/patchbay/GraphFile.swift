@@ -21,6 +21,10 @@ enum GraphFileError: Error {
     }
 
     private static func line(_ fault: DocumentFault, _ path: String) -> String {
+        if let origin = fault.origin {
+            let place = origin.position.map { ":\($0.line):\($0.column)" } ?? ""
+            return "\(origin.file)\(place): \(origin.pointer): \(fault.detail) (used by \"\(origin.instance)\")"
+        }
         let place = fault.position.map { ":\($0.line):\($0.column)" } ?? ""
         let pointer = fault.pointer.tokens.isEmpty ? "document" : "\(fault.pointer)"
         return "\(path)\(place): \(pointer): \(fault.detail)"
@@ -50,23 +54,42 @@ struct GraphFile {
     /// Files larger than this are refused, bytes.
     private static let largest = JSONLimits().bytes
 
-    /// - Parameter assignments: `node.setting=value`, applied in their order.
-    init(path: String, setting assignments: [String], _ catalogue: Catalogue) throws(GraphFileError) {
-        let text = JSONText(try Self.read(path), syntax: .relaxed)
-        var document: GraphDocument
-        do throws(JSONFault) { document = try GraphDocument(text) } catch { throw .notJSON(path: path, error) }
+    /// - Parameters:
+    ///   - site: the file of the site's settings, nil without one.
+    ///   - assignments: `node.setting=value`, applied in their order.
+    init(
+        path: String, site: String? = nil, setting assignments: [String], _ catalogue: Catalogue
+    ) throws(GraphFileError) {
+        let surroundings = try GraphSurroundings(ofGraph: path, site: site, catalogue)
+        var document = try Self.document(path)
         var faults: [DocumentFault] = []
         for assignment in assignments {
-            do throws(DocumentFaults) { document = try document.setting(assignment, catalogue) } catch {
+            do throws(DocumentFaults) { document = try document.setting(assignment, catalogue, in: surroundings) } catch
+            {
                 faults += error.faults
             }
         }
-        switch document.validate(against: catalogue) {
+        switch document.validate(against: catalogue, in: surroundings) {
         case .success(let valid) where faults.isEmpty: (self.document, graph) = (document, valid)
         case .success: throw .invalid(path: path, DocumentFaults(faults))
         case .failure(let found): throw .invalid(path: path, DocumentFaults(faults + found.faults))
         }
     }
+
+    /// A file's document, not yet checked.
+    static func document(_ path: String) throws(GraphFileError) -> GraphDocument {
+        let text = JSONText(try read(path), syntax: .relaxed)
+        do throws(JSONFault) { return try GraphDocument(text) } catch { throw .notJSON(path: path, error) }
+    }
+
+    /// The folder that a graph file's sub-graphs are looked up in.
+    static func folder(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    /// What stands around it.
+    var surroundings: GraphSurroundings { graph.flat.surroundings }
 
     /// All bytes of a file, `-` for standard input.
     private static func read(_ path: String) throws(GraphFileError) -> [UInt8] {

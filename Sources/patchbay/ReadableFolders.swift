@@ -7,16 +7,19 @@ struct ReadableFolders: Sendable {
     /// As given; each is looked at anew, since a mount may come later.
     let folders: [String]
 
-    /// A fault for each path that `new` reads, `old` does not, and that leads out of the folders.
-    func faults(in new: GraphDocument, besides old: GraphDocument, _ catalogue: Catalogue) -> [DocumentFault] {
-        let known = Dictionary(old.inputPaths(catalogue).map { ($0.pointer, $0.path) }) { first, _ in first }
-        return new.inputPaths(catalogue).compactMap { input in
-            known[input.pointer] == input.path || contains(input.path)
-                ? nil
-                : DocumentFault(
-                    input.pointer, found: "found \"\(input.path)\"",
-                    expected: "over HTTP expected an existing file in \(folders.joined(separator: ", "))",
-                    remedy: "put the file there, or start the engine with --media DIR for its folder")
+    /// A fault for each path that `new` reads, `old` does not, and that leads out of the folders. A sub-graph's file
+    /// that is used already may be used once more.
+    func faults(in new: FlatDocument, besides old: FlatDocument?, _ catalogue: Catalogue) -> [DocumentFault] {
+        let before = old?.document.inputPaths(catalogue).map { ($0.pointer, $0.path) } ?? []
+        let known = Dictionary(before) { first, _ in first }
+        let used = Set(old?.files.map(\.path) ?? [])
+        let inputs = new.document.inputPaths(catalogue).filter { known[$0.pointer] != $0.path }
+        let files = new.files.filter { !used.contains($0.path) }
+        return (inputs + files).filter { !contains($0.path) }.map { input in
+            DocumentFault(
+                input.pointer, found: "found \"\(input.path)\"",
+                expected: "over HTTP expected an existing file in \(folders.joined(separator: ", "))",
+                remedy: "put the file there, or start the engine with --media DIR for its folder")
         }
     }
 

@@ -20,6 +20,7 @@ enum RunCommand {
             Option("data", "DIR", "Where HLS, recordings and state lie."),
             Option("root", "NAME=DIR", isRepeatable: true, "A folder that sink.record may name as \"root\"."),
             Option("media", "DIR", isRepeatable: true, "A folder whose files may be named over HTTP."),
+            Option("site", "FILE", "Settings by kind for every node of this machine, behind templates and nodes."),
             Option("set", "NODE.SETTING=VALUE", isRepeatable: true, "Sets a setting of the graph."),
             Option("for", "TIME", "Drains after this time, as in 15s or 2m."),
             Option("drain", "TIME", "How long an end may take; 10s by default."),
@@ -34,7 +35,8 @@ enum RunCommand {
         let options = try RunOptions(arguments)
         let file: GraphFile
         do throws(GraphFileError) {
-            file = try GraphFile(path: options.graph, setting: options.assignments, Kinds.catalogue)
+            file = try GraphFile(
+                path: options.graph, site: options.site, setting: options.assignments, Kinds.catalogue)
         } catch {
             writeToStandardError(error.description + "\n")
             return .badDocument
@@ -72,7 +74,7 @@ enum RunCommand {
         run.engine.sampler.add { run.slots.sweep() }
         try starting { () throws(ThreadFault) in try run.engine.sampler.start() }
         defer { run.engine.sampler.stop() }
-        do throws(GraphRefusal) { try await run.engine.apply(file.document) } catch {
+        do throws(GraphRefusal) { try await run.engine.propose(file.proposal) } catch {
             writeToStandardError("patchbay: \(StartError(error, file: options.graph))\n")
             _ = await run.engine.drain(within: options.drain)
             if case .invalid = error { return .badDocument }
@@ -101,6 +103,15 @@ enum RunCommand {
     }
 }
 
+extension GraphFile {
+    /// To make this file the graph, with all that stands around it.
+    var proposal: Proposal {
+        var proposal = Proposal(.document(document), by: .person("file"))
+        proposal.surroundings = surroundings
+        return proposal
+    }
+}
+
 /// Why a run didn't start, in words.
 struct StartError: Error, CustomStringConvertible {
     let description: String
@@ -112,6 +123,7 @@ struct StartError: Error, CustomStringConvertible {
             switch refusal {
             case .invalid(let faults): GraphFileError.invalid(path: file, faults).description
             case .notStarted(let node, let fault): "\(node) did not start: \(fault.message)"
+            case .owned(let fault): "\(fault)"
             case .patch, .stale, .draining: "the graph was not taken: the engine is ending."
             }
     }

@@ -9,6 +9,8 @@ import Media
 /// The options of a run.
 struct RunOptions: Sendable {
     let graph: String
+    /// The file of the site's settings.
+    let site: String?
     let assignments: [String]
     let listen: ListenAddress
     let serve: ListenAddress?
@@ -28,6 +30,7 @@ struct RunOptions: Sendable {
 
     init(_ arguments: Arguments) throws(UsageError) {
         graph = arguments.operands[0]
+        site = arguments.text("site")
         assignments = arguments.all("set")
         listen = try Self.address(arguments, "listen") ?? .standard
         serve = try Self.address(arguments, "serve")

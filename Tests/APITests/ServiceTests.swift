@@ -51,6 +51,34 @@ import Testing
         #expect(try json(invalid)["pointer"] as? String == "/nodes/live")
     }
 
+    @Test func documentsArePut() async throws {
+        let service = makeService()
+        let type = [("Host", "localhost"), ("Content-Type", "application/json")]
+        let put = try await service.answer(.put, "/v1/graph", type, body: #"{"patchbay":1}"#)
+        #expect(put.status == 200 && put.headers["etag"] == "\"r2\"" && put.headers["patchbay-plan"] == "started=1")
+        #expect(try await service.answer(.put, "/v1/graph", body: "{}").status == 415)
+        let stale = try await service.answer(.put, "/v1/graph", type + [("If-Match", "\"r1\"")], body: "{}")
+        #expect(stale.status == 412)
+    }
+
+    @Test func parametersOfChangesAreReadAndChecked() async throws {
+        let service = makeService()
+        let type = [("Host", "localhost"), ("Content-Type", "application/json")]
+        let said = [("Patchbay-Author", "ada"), ("Patchbay-Reason", "why not")]
+        let dry = try await service.answer(
+            .put, "/v1/graph?dry-run&force=1&deadline=2s&at=camera%3A12", type + said, body: "{}")
+        #expect(dry.text == #"{"plan":"ada why not 2s camera:12 true"}"# && dry.headers["etag"] == "\"r1\"")
+        let query = try await service.answer(
+            .put, "/v1/graph?dry-run&author=b%C3%A9a&reason=x", type + said, body: "{}")
+        #expect(query.text.contains("béa x "))
+        #expect(try await service.answer(.get, "/v1/graph?layer=base").headers["etag"] == "\"base1\"")
+        #expect(try await service.answer(.get, "/v1/graph?resolved").headers["etag"] == "\"resolved1\"")
+        for query in ["?dry_run", "?force=maybe", "?layer=top", "?reason=%0A"] {
+            #expect(try await service.answerOrProblem(.put, "/v1/graph" + query, type) == 400, "\(query)")
+        }
+        #expect(try await service.answerOrProblem(.get, "/v1/graph?force", type) == 400)
+    }
+
     @Test func slotsAreMadeAndRemoved() async throws {
         let service = makeService()
         #expect(try json(await service.answer(.get, "/slots"))["slots"] is [Any])
@@ -76,7 +104,7 @@ import Testing
             #expect(response.status == 404 && response.headers["content-type"] == "application/problem+json", "\(path)")
         }
         let posted = try await service.answer(nil, "/v1/graph")
-        #expect(posted.status == 405 && posted.headers["allow"] == "GET, HEAD, PATCH, OPTIONS")
+        #expect(posted.status == 405 && posted.headers["allow"] == "GET, HEAD, PATCH, PUT, OPTIONS")
         let options = try await service.answer(.options, "/v1/graph")
         #expect(options.status == 204 && options.headers["accept-patch"] != nil)
         #expect(options.headers["access-control-allow-origin"] == nil)
@@ -141,7 +169,7 @@ import Testing
         #expect(document["openapi"] as? String == "3.1.0")
         let paths = try #require(document["paths"] as? [String: [String: Any]])
         #expect(Set(paths.keys) == Set(Router.everything.routes.map(\.template)))
-        #expect(paths["/v1/graph"]?.keys.sorted() == ["get", "patch"])
+        #expect(paths["/v1/graph"]?.keys.sorted() == ["get", "patch", "put"])
         #expect(paths["/v1/nodes/{id}"]?["parameters"] != nil)
         let publicPaths = Router.publicOnly.routes.map(\.template)
         #expect(publicPaths == ["/health/live", "/live/{path}"])

@@ -36,13 +36,11 @@ final class SimulatedEngine: ControlPlane {
 
     var waitingCount: Int { state.withLock { $0.waiting.count } }
 
-    func graph() async -> (json: [UInt8], revision: String) {
-        state.withLock { ($0.document, "r\($0.revision)") }
+    func graph(_ view: GraphAspect) async -> (json: [UInt8], revision: String) {
+        state.withLock { ($0.document, view == .sum ? "r\($0.revision)" : "\(view)\($0.revision)") }
     }
 
-    func patchGraph(
-        _ body: [UInt8], mediaType: PatchMediaType, ifMatch: String?
-    ) async throws(APIProblem) -> (json: [UInt8], revision: String) {
+    func changeGraph(_ change: GraphChange) async throws(APIProblem) -> GraphChangeAnswer {
         await withCheckedContinuation { continuation in
             let passes = state.withLock { state in
                 if state.isHeld { state.waiting.append(continuation) }
@@ -50,16 +48,22 @@ final class SimulatedEngine: ControlPlane {
             }
             if passes { continuation.resume() }
         }
+        let body = change.body
+        if change.isDryRun {
+            let said = [change.author ?? "", change.reason ?? "", change.deadline ?? "", change.at ?? ""]
+            let json = Array("{\"plan\":\"\(said.joined(separator: " ")) \(change.isForced)\"}".utf8)
+            return GraphChangeAnswer(json: json, revision: state.withLock { "r\($0.revision)" }, summary: "started=0")
+        }
         guard body.first == UInt8(ascii: "{") || body.first == UInt8(ascii: "[") else {
             throw APIProblem(
                 .invalidGraph, "There are 1 faults.", pointer: "/nodes/live",
                 errors: [.init(pointer: "/nodes/live", detail: "no such kind")])
         }
-        let result: (json: [UInt8], revision: String)? = state.withLock { state in
-            if let ifMatch, ifMatch != "r\(state.revision)" { return nil }
+        let result: GraphChangeAnswer? = state.withLock { state in
+            if let ifMatch = change.ifMatch, ifMatch != "r\(state.revision)" { return nil }
             state.document = body
             state.revision += 1
-            return (body, "r\(state.revision)")
+            return GraphChangeAnswer(json: body, revision: "r\(state.revision)", summary: "started=1")
         }
         guard let result else { throw APIProblem(.revisionMismatch, "The graph has moved on.") }
         return result
@@ -145,6 +149,15 @@ extension Service {
         switch begin(request) {
         case .now(let response): return response
         case .later(let work): return await work()
+        }
+    }
+}
+
+extension Service {
+    /// The status of an answer, also where the target itself is refused.
+    func answerOrProblem(_ method: Method, _ target: String, _ headers: [(String, String)]) async throws -> Int {
+        do { return try await answer(method, target, headers, body: "{}").status } catch let problem as APIProblem {
+            return problem.code.status
         }
     }
 }

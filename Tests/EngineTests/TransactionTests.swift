@@ -148,7 +148,7 @@ import Testing
         let next = await test.engine.revision
         #expect(next != revision)
         await #expect(throws: GraphRefusal.self) { try await test.engine.patch(change, ifMatch: revision) }
-        try await test.engine.apply(await test.engine.document)
+        try await test.engine.apply(await test.engine.layered.base)
         #expect(await test.engine.revision == next)
         #expect(test.page("source").calls == ["prepare", "apply 3"])
         expectWhole(test)

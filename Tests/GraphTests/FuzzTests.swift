@@ -41,7 +41,7 @@ import Testing
                 case .success(let graph): _ = GraphPlan.between(valid, graph)
                 case .failure(let faults): #expect(!faults.description.isEmpty)
                 }
-                _ = document.redacted(catalogue)
+                _ = document.flattened(in: GraphSurroundings()).redacted(catalogue)
             } catch {
                 #expect(error.position.line >= 1 && !error.message.isEmpty)
             }

@@ -91,12 +91,14 @@ import Testing
         dump(secret, to: &dumped)
         for text in [
             "\(secret)", String(reflecting: secret), dumped, node.resolvedSettings.compact,
-            document.redacted(catalogue).compact,
+            document.flattened(in: GraphSurroundings()).redacted(catalogue).compact,
         ] {
             #expect(!text.contains("horse") && text.contains("***"))
         }
-        #expect(document.redacted(catalogue)["nodes"]?["s"]?["settings"]?["port"] == 9000)
-        let masked = GraphDocument(document.redacted(catalogue))
+        #expect(
+            document.flattened(in: GraphSurroundings()).redacted(catalogue)["nodes"]?["s"]?["settings"]?["port"] == 9000
+        )
+        let masked = GraphDocument(document.flattened(in: GraphSurroundings()).redacted(catalogue))
         guard case .failure(let faults) = masked.validate(against: catalogue) else {
             Issue.record("the mask passed for a secret")
             return

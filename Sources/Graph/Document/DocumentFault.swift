@@ -5,6 +5,8 @@ package struct DocumentFault: Error, Sendable, Equatable, CustomStringConvertibl
     package let pointer: JSONPointer
     /// In the file, where the document came from one.
     package var position: TextPosition?
+    /// Where it is in a sub-graph's file; `pointer` names the use then.
+    package var origin: FaultOrigin?
     package let found: String
     package let expected: String
     /// What to do.
@@ -24,6 +26,10 @@ package struct DocumentFault: Error, Sendable, Equatable, CustomStringConvertibl
     package var detail: String { "\(found); \(expected): \(remedy)" }
 
     package var description: String {
+        if let origin {
+            let line = origin.position.map { ", \($0)" } ?? ""
+            return "\(origin.file)\(line), \(origin.pointer) (used by \"\(origin.instance)\"): \(detail)"
+        }
         let place = pointer.tokens.isEmpty ? "document" : "\(pointer)"
         return (position.map { "\($0), " } ?? "") + "\(place): \(detail)"
     }
@@ -36,6 +42,13 @@ package struct DocumentFault: Error, Sendable, Equatable, CustomStringConvertibl
         ]
         if let position {
             members += [("line", .number(JSONNumber(position.line))), ("column", .number(JSONNumber(position.column)))]
+        }
+        if let origin {
+            members += [
+                ("file", .string(origin.file)), ("instance", .string(origin.instance)),
+                ("filePointer", .string("\(origin.pointer)")),
+            ]
+            if let position = origin.position { members.append(("fileLine", .number(JSONNumber(position.line)))) }
         }
         return .object(JSONObject(members))
     }

@@ -37,24 +37,6 @@ package struct GraphDocument: Sendable {
     /// The document that results from a JSON Merge Patch.
     package func merging(_ patch: JSON) -> GraphDocument { GraphDocument(json.merging(patch)) }
 
-    /// The document as it may be shown: secrets masked.
-    package func redacted(_ catalogue: Catalogue) -> JSON {
-        guard let nodes = json["nodes"]?.object, let document = json.object else { return json }
-        var result = nodes
-        for (id, node) in nodes.members {
-            guard let name = node["kind"]?.string, let kind = catalogue[name],
-                let settings = node["settings"]?.object, let object = node.object
-            else { continue }
-            var masked = settings
-            for declaration in kind.settings where declaration.isSecret && settings[declaration.name] != nil {
-                masked = masked.setting(declaration.name, to: .string(Secret.mask))
-            }
-            guard !masked.isIdentical(to: settings) else { continue }
-            result = result.setting(id, to: .object(object.setting("settings", to: .object(masked))))
-        }
-        return .object(document.setting("nodes", to: .object(result)))
-    }
-
     /// Every path of something that a node reads, wherever the document gives one as text.
     package func inputPaths(_ catalogue: Catalogue) -> [(pointer: JSONPointer, path: String)] {
         (json["nodes"]?.object?.members ?? []).flatMap { id, node in
@@ -67,16 +49,20 @@ package struct GraphDocument: Sendable {
         }
     }
 
-    /// Applies `node.setting=value` as a command line gives it, the value read as the setting's type.
-    package func setting(_ assignment: String, _ catalogue: Catalogue) throws(DocumentFaults) -> GraphDocument {
+    /// Applies `node.setting=value` as a command line gives it, the value read as the setting's type. The node may be
+    /// one of a sub-graph: `ch1/h264.bitrate=6M`.
+    package func setting(
+        _ assignment: String, _ catalogue: Catalogue, in surroundings: GraphSurroundings = GraphSurroundings()
+    ) throws(DocumentFaults) -> GraphDocument {
         let halves = assignment.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
         let path = halves[0].split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         guard halves.count == 2, path.count == 2 else {
             throw Self.fault([], "found \"\(assignment)\"", "expected node.setting=value", "write file.path=/tmp/a.mp4")
         }
         var faults = FaultList()
-        guard let nodes = json["nodes"]?.object, let node = nodes[path[0]], let kindName = node["kind"]?.string else {
-            faults.addUnknown("node", path[0], among: json["nodes"]?.object?.keys ?? [], at: ["nodes", path[0]])
+        let nodes = flattened(in: surroundings).document.json["nodes"]?.object ?? JSONObject()
+        guard let node = nodes[path[0]], let kindName = node["kind"]?.string else {
+            faults.addUnknown("node", path[0], among: nodes.keys, at: ["nodes", path[0]])
             throw DocumentFaults(faults.finished)
         }
         let pointer: JSONPointer = ["nodes", path[0], "settings", path[1]]
@@ -90,7 +76,8 @@ package struct GraphDocument: Sendable {
             let found = declaration.isSecret ? "found an unfit value" : "found \(value.phrase)"
             throw Self.fault(pointer, found, "expected \(declaration.expectation)", "change the value")
         }
-        return GraphDocument(json.merging(["nodes": [path[0]: ["settings": [path[1]: value]]]]), text)
+        let place = pointer.written(in: json["nodes"]?.object ?? JSONObject())
+        return GraphDocument(json.setting(value, at: place), text)
     }
 
     private static func fault(
@@ -100,29 +87,28 @@ package struct GraphDocument: Sendable {
     }
 
     /// Checks everything and connects the ports; all faults at once.
-    /// - Parameter previous: a graph validated against the same catalogue. Parts that this document shares with its
-    ///   document are taken over without looking, so that a small patch of a large graph is cheap.
+    /// - Parameters:
+    ///   - surroundings: the site's settings, and where sub-graphs come from.
+    ///   - previous: a graph validated against the same catalogue. What this document shares with its document is
+    ///     taken over without looking, so that a small patch of a large graph is cheap.
     package func validate(
-        against catalogue: Catalogue, reusing previous: ResolvedGraph? = nil
+        against catalogue: Catalogue, in surroundings: GraphSurroundings = GraphSurroundings(),
+        reusing previous: ResolvedGraph? = nil
     ) -> Result<ResolvedGraph, DocumentFaults> {
-        var validator = Validator(json, catalogue, previous)
-        let graph = validator.run()
-        if let graph, validator.faults.isEmpty { return .success(graph) }
-        return .failure(DocumentFaults(located(validator.faults.faults) + validator.faults.rest))
+        flattened(in: surroundings, reusing: previous?.flat).validate(against: catalogue, reusing: previous)
     }
+
+    /// The same faults with lines.
+    package func located(_ faults: DocumentFaults) -> DocumentFaults { DocumentFaults(located(faults.faults)) }
 
     /// The faults with lines, in the order of the file. What isn't in the file, such as a missing member, is placed
     /// where the object is that should have it.
-    private func located(_ faults: [DocumentFault]) -> [DocumentFault] {
+    func located(_ faults: [DocumentFault]) -> [DocumentFault] {
         guard let text else { return faults }
         let positions = text.positions()
         let placed = faults.map { fault in
             var fault = fault
-            var pointer: JSONPointer? = fault.pointer
-            while let place = pointer, fault.position == nil {
-                fault.position = positions[place]
-                pointer = place.parent
-            }
+            fault.position = fault.position ?? positions.nearest(to: fault.pointer)
             return fault
         }
         return placed.enumerated().sorted { a, b in

@@ -25,7 +25,8 @@ extension Validator {
 
     /// - Parameter isSilent: whether the fault is reported elsewhere.
     private mutating func source(_ reference: String, at pointer: JSONPointer, isSilent: Bool) -> Source? {
-        let halves = reference.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        let halves = flat.followed(reference).split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+            .map(String.init)
         guard let position = nodes.position(of: halves[0]) else {
             if !isSilent { faults.addUnknown("node", halves[0], among: nodes.keys, at: pointer) }
             return nil

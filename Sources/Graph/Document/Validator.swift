@@ -5,6 +5,7 @@ import Media
 
 /// One validation of one document.
 struct Validator {
+    let flat: FlatDocument
     let json: JSON
     let catalogue: Catalogue
     let previous: ResolvedGraph?
@@ -14,8 +15,9 @@ struct Validator {
     var drafts: [NodeDraft] = []
     var programs = JSONObject()
 
-    init(_ json: JSON, _ catalogue: Catalogue, _ previous: ResolvedGraph?) {
-        self.json = json
+    init(_ flat: FlatDocument, _ catalogue: Catalogue, _ previous: ResolvedGraph?) {
+        self.flat = flat
+        json = flat.document.json
         self.catalogue = catalogue
         self.previous = previous
     }
@@ -39,7 +41,7 @@ struct Validator {
             faults.add([], "found \(json.phrase)", "expected an object", "write { \"patchbay\": 1, \"nodes\": { … } }")
             return false
         }
-        let known = ["patchbay", "name", "nodes", "programs"]
+        let known = ["patchbay", "name", "templates", "nodes", "programs"]
         for key in document.keys where !known.contains(key) && key != "$schema" {
             faults.addUnknown("key", key, among: known, at: [key])
         }
@@ -50,6 +52,7 @@ struct Validator {
         if let name = document["name"], !(name.string.map { (1...200).contains($0.utf8.count) } ?? false) {
             faults.add(["name"], "found \(name.phrase)", "expected a text of 1 to 200 bytes", "name the graph")
         }
+        readTemplates(document["templates"])
         programs = object(document["programs"] ?? [:], at: ["programs"]) ?? JSONObject()
         guard let list = document["nodes"] else {
             faults.add([], "\"nodes\" is missing", "expected an object of nodes", "add \"nodes\": { … }")
@@ -70,6 +73,7 @@ struct Validator {
     /// Whether `name` may name something; a fault if not.
     mutating func checkID(_ name: String, _ what: String, at pointer: JSONPointer) -> Bool {
         if Identifier.isValid(name) { return true }
+        if flat.folded[name]?.origin != nil || flat.isOfInstance(program: name) { return true }
         let isNested = name.utf8.contains(UInt8(ascii: "/"))
         faults.add(
             pointer, "found the \(what) \"\(name.prefix(80))\"", "expected \(Identifier.expectation)",
@@ -77,13 +81,28 @@ struct Validator {
         return false
     }
 
+    /// What templates may hold is seen where they are used; those of a known kind are looked at by themselves as well,
+    /// so that an unused one does not rot.
+    private mutating func readTemplates(_ json: JSON?) {
+        guard let json, let templates = object(json, at: ["templates"]) else { return }
+        for (name, json) in templates.members {
+            let pointer: JSONPointer = ["templates", name]
+            guard checkID(name, "template", at: pointer), let template = object(json, at: pointer),
+                let kind = template["kind"]?.string.flatMap({ catalogue[$0] }), let settings = template["settings"]
+            else { continue }
+            faults.addFaults(of: settings, kind.settings, at: pointer / "settings")
+        }
+    }
+
     // MARK: Nodes
 
     private mutating func readNodes() {
         drafts.reserveCapacity(nodes.count)
         let hasOldPrograms = previous.map { ($0.json["programs"]?.object ?? JSONObject()) == programs } ?? false
+        let hasOldExports = previous?.flat.exports.allSatisfy { flat.exports[$0.key] == $0.value } ?? false
         for (id, json) in nodes.members {
-            if let old = previous?[id], let definition = json.object, definition.isIdentical(to: old.definition),
+            if hasOldExports, let old = previous?[id], let definition = json.object,
+                definition.isIdentical(to: old.definition),
                 hasOldPrograms || definition["inputs"]?.string == nil
             {
                 drafts.append(NodeDraft(id: id, reusing: old))
@@ -135,7 +154,7 @@ struct Validator {
         let inDocumentOrder = resolved.compactMap(\.self)
         guard inDocumentOrder.count == drafts.count else { return nil }
         return ResolvedGraph(
-            name: json["name"]?.string ?? "graph", nodes: ordered, programs: programs, json: json, definitions: nodes,
+            name: json["name"]?.string ?? "graph", nodes: ordered, programs: programs, flat: flat, definitions: nodes,
             inDocumentOrder: inDocumentOrder)
     }
 }

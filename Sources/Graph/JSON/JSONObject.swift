@@ -81,6 +81,24 @@ package struct JSONObject: Sendable {
         return JSONObject(Storage(members: members, index: index))
     }
 
+    /// This object with all of `changes` set, as `setting` sets one. O(count).
+    package func setting(_ changes: [Member]) -> JSONObject {
+        guard let first = changes.first else { return self }
+        if changes.count == 1 { return setting(first.key, to: first.value) }
+        var members = storage.members
+        var index = storage.index
+        if index.isEmpty { for (i, member) in members.enumerated() { index[member.key] = i } }
+        for (key, value) in changes {
+            if let position = index[key] {
+                members[position].value = value
+            } else {
+                index[key] = members.count
+                members.append((key, value))
+            }
+        }
+        return JSONObject(Storage(members: members, index: members.count > Self.unindexed ? index : [:]))
+    }
+
     /// This object without `key`. O(count).
     package func removing(_ key: String) -> JSONObject {
         guard let position = position(of: key) else { return self }

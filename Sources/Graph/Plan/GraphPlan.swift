@@ -61,7 +61,8 @@ package struct GraphPlan: Sendable, Equatable {
     /// Whether both can be one running node: an inlet more or less, or of another type, is another node.
     private static func isSameInShape(_ old: ResolvedNode, _ new: ResolvedNode) -> Bool {
         old.kind === new.kind && old.tracks == new.tracks && old.program == new.program && old.lane == new.lane
-            && old.outlets.elementsEqual(new.outlets) { $0.hasShape(of: $1) } && old.isUnpaced == new.isUnpaced && old.inlets.count == new.inlets.count
+            && old.outlets.elementsEqual(new.outlets) { $0.hasShape(of: $1) } && old.isUnpaced == new.isUnpaced
+            && old.inlets.count == new.inlets.count
             && zip(old.inlets, new.inlets).allSatisfy { $0.address == $1.address && $0.type == $1.type }
     }
 }

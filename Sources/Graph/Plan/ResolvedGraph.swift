@@ -182,12 +182,15 @@ package struct ResolvedGraph: Sendable {
     /// In topological order: a node comes after all that feed it.
     package let nodes: [ResolvedNode]
     package let programs: [ResolvedProgram]
-    /// The document that it came from.
-    package let json: JSON
+    /// The document that it came from, with its layers.
+    package let flat: FlatDocument
     /// The document's nodes; finds a node's place by its id.
     let definitions: JSONObject
     /// In the order of the document.
     let inDocumentOrder: [ResolvedNode]
+
+    /// The plain document.
+    package var json: JSON { flat.document.json }
 
     package subscript(id: String) -> ResolvedNode? {
         definitions.position(of: id).map { inDocumentOrder[$0] }

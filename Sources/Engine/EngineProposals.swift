@@ -1,0 +1,170 @@
+// The one way to change the graph. Proposals are serial, whoever makes them; all that can be refused is refused before
+// anything that runs is touched. On the engine's actor.
+package import Graph
+
+extension Engine {
+    /// Carries out a proposal, or says why not and leaves the graph as it was.
+    @discardableResult
+    package func propose(_ proposal: Proposal) async throws(GraphRefusal) -> Commit {
+        await enterTransaction()
+        defer { leaveTransaction() }
+        do throws(GraphRefusal) { return try await commit(proposal) } catch {
+            if !proposal.isDryRun { announce(error) }
+            throw error
+        }
+    }
+
+    private func commit(_ proposal: Proposal) async throws(GraphRefusal) -> Commit {
+        guard !isDraining else { throw .draining }
+        let draft = try draft(proposal)
+        let plan = GraphPlan.between(graph, draft.target)
+        let report = PlanReport(plan, from: graph, to: draft.target, memory: ringMemory(plan, draft.target))
+        if !proposal.isDryRun {
+            if !plan.isEmpty { try await carryOut(plan, draft.target, proposal) }
+            if adopt(draft) || !plan.isEmpty { announce(plan, proposal) }
+        }
+        return Commit(revision: revision, plan: plan, report: report.json, summary: report.summary)
+    }
+
+    /// A document in its layers, and the graph that it is.
+    struct Draft {
+        var layered: LayeredDocument
+        var target: ResolvedGraph
+    }
+
+    /// What the proposal leads to; touches nothing.
+    private func draft(_ proposal: Proposal) throws(GraphRefusal) -> Draft {
+        var next = layered
+        switch proposal.author {
+        case .person:
+            try checkRevision(proposal, layered.base.json)
+            var base = try changed(layered.base, by: proposal.change)
+            if case .document = proposal.change, let flat = graph?.flat {
+                base = flat.unmasked(base, layered.base, catalogue)
+            }
+            do throws(OwnershipFault) { try next.setBase(base, isForced: proposal.isForced) } catch {
+                throw .owned(error)
+            }
+        case .control(let node):
+            guard let graph, graph[node] != nil else {
+                throw .owned(OwnershipFault(["nodes", node], owner: nil, "there is no such control node"))
+            }
+            let flat = graph.flat.document
+            try checkRevision(proposal, flat.json)
+            let sum = try changed(flat, by: proposal.change)
+            do throws(OwnershipFault) { try next.setOverlay(of: node, from: flat.json, to: sum.json) } catch {
+                throw .owned(error)
+            }
+        }
+        return try settled(next, proposal)
+    }
+
+    private func changed(
+        _ document: GraphDocument, by change: Proposal.Change
+    ) throws(GraphRefusal) -> GraphDocument {
+        switch change {
+        case .document(let document): return document
+        case .merge(let patch): return document.merging(patch)
+        case .patch(let patch):
+            do throws(PatchFault) { return try document.applying(patch) } catch { throw .patch(error) }
+        }
+    }
+
+    /// A change made on an older revision is taken where it reaches nothing that has changed since.
+    private func checkRevision(_ proposal: Proposal, _ document: JSON) throws(GraphRefusal) {
+        guard let expected = proposal.ifMatch.map(EntityRevision.base), expected != revision else { return }
+        guard let since = trail.places(since: expected) else { throw .stale(current: revision, overlap: nil) }
+        let reach =
+            switch proposal.change {
+            case .document: PatchReach([[]])
+            case .merge(let patch): PatchReach(ofMerging: patch, on: document)
+            case .patch(let patch): PatchReach(of: patch, on: document)
+            }
+        if let place = reach.overlap(with: since) { throw .stale(current: revision, overlap: place) }
+    }
+
+    /// The graph of a layered document. What control nodes own gives way only to force; what they own goes with them.
+    private func settled(_ draft: LayeredDocument, _ proposal: Proposal) throws(GraphRefusal) -> Draft {
+        var next = draft
+        next.keepOverlays { draft.mayHave($0) }
+        while true {
+            if let (owner, place) = next.groundless {
+                try giveUp(place, of: owner, "what it was set on would be gone", &next, proposal)
+                continue
+            }
+            let flat = next.sum.flattened(in: proposal.surroundings ?? surroundings, reusing: graph?.flat)
+            let forbidden = proposal.vetting?(graph?.flat, flat) ?? []
+            switch flat.validate(against: catalogue, reusing: graph) {
+            case .success(let target):
+                guard forbidden.isEmpty else { throw .invalid(DocumentFaults(forbidden)) }
+                let before = next
+                next.keepOverlays { target[$0] != nil }
+                if next.hasOverlays(of: before) { return Draft(layered: next, target: target) }
+            case .failure(let found):
+                // What the vetting found hides what validation says of the same places: whether a file exists is
+                // nothing to tell to somebody who may not read it.
+                let others = found.faults.filter { fault in !forbidden.contains { $0.pointer == fault.pointer } }
+                guard forbidden.isEmpty, case .person = proposal.author,
+                    let (owner, place, fault) = next.ground(of: others)
+                else { throw .invalid(DocumentFaults(forbidden + others)) }
+                try giveUp(place, of: owner, fault.detail, &next, proposal)
+            }
+        }
+    }
+
+    private func giveUp(
+        _ place: JSONPointer, of owner: String, _ why: String, _ next: inout LayeredDocument, _ proposal: Proposal
+    ) throws(GraphRefusal) {
+        guard proposal.isForced else {
+            throw .owned(
+                OwnershipFault(place, owner: owner, "this belongs to the control node \"\(owner)\", and \(why)"))
+        }
+        next.drop(place)
+    }
+
+    /// The draft is what runs from now on. Whether it is another document than before.
+    private func adopt(_ draft: Draft) -> Bool {
+        let difference = JSONPatch.difference(from: layered.base.json, to: draft.layered.base.json)
+        let isNewBase = graph == nil || !difference.operations.isEmpty
+        let hasNewOverlays = !draft.layered.hasOverlays(of: layered)
+        if isNewBase { countRevision(difference) }
+        if hasNewOverlays { overlayRevision += 1 }
+        (layered, graph) = (draft.layered, draft.target)
+        surroundings = draft.target.flat.surroundings
+        for node in draft.target.nodes { nodes[node.id]?.resolved = node }
+        return isNewBase || hasNewOverlays
+    }
+}
+
+/// How entity tags name what they are of: `12` the base's revision, `12+7` the sum of it with the overlays' seventh.
+enum EntityRevision {
+    /// What a client that saw either worked on.
+    static func base(_ tag: String) -> String { String(tag.prefix { $0 != "+" }) }
+}
+
+// MARK: In short
+
+extension Engine {
+    /// Makes `document` the graph.
+    @discardableResult
+    package func apply(_ document: GraphDocument) async throws(GraphRefusal) -> Commit {
+        try await propose(Proposal(.document(document)))
+    }
+
+    /// Applies a JSON Patch to the document and makes the result the graph.
+    /// - Parameter expected: the revision that the caller saw; nil takes whatever is there.
+    @discardableResult
+    package func patch(_ patch: JSONPatch, ifMatch expected: String?) async throws(GraphRefusal) -> Commit {
+        var proposal = Proposal(.patch(patch))
+        proposal.ifMatch = expected
+        return try await propose(proposal)
+    }
+
+    /// Applies a JSON Merge Patch likewise.
+    @discardableResult
+    package func merge(_ patch: JSON, ifMatch expected: String?) async throws(GraphRefusal) -> Commit {
+        var proposal = Proposal(.merge(patch))
+        proposal.ifMatch = expected
+        return try await propose(proposal)
+    }
+}

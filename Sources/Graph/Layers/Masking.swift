@@ -1,0 +1,121 @@
+// A document as it may be shown: secrets masked wherever they are written, in nodes, in templates, in overrides of a
+// sub-graph's nodes and in parameters that end in a secret setting.
+
+extension FlatDocument {
+    /// `source` with secrets masked, or another layer of it, such as the base.
+    package func redacted(_ catalogue: Catalogue, _ layer: GraphDocument? = nil) -> JSON {
+        let json = (layer ?? source).json
+        guard var document = json.object else { return json }
+        let masking = Masking(catalogue, self)
+        if let templates = document["templates"]?.object {
+            let masked = templates.members.map { (key: $0.key, value: masking.masked($0.value, kind: nil)) }
+            document = document.setting("templates", to: .object(JSONObject(masked)))
+        }
+        guard let nodes = document["nodes"]?.object else { return .object(document) }
+        var changes: [JSONObject.Member] = []
+        for (id, node) in nodes.members {
+            let masked = masking.masked(node, kind: kind(of: id, node))
+            if let a = masked.object, let b = node.object, !a.isIdentical(to: b) { changes.append((id, masked)) }
+        }
+        guard !changes.isEmpty else { return .object(document) }
+        return .object(document.setting("nodes", to: .object(nodes.setting(changes))))
+    }
+
+    private func kind(of id: String, _ node: JSON) -> String? {
+        node["kind"]?.string ?? folded[id]?.definition["kind"]?.string
+    }
+}
+
+extension FlatDocument {
+    /// A document with the secrets of `base` in place of the masks that were shown for them: so that what one has been
+    /// shown can be put back. A mask at another place stays one, and is refused.
+    package func unmasked(_ document: GraphDocument, _ base: GraphDocument, _ catalogue: Catalogue) -> GraphDocument {
+        document.unmasked(base.json, shownAs: redacted(catalogue, base))
+    }
+}
+
+extension GraphDocument {
+    fileprivate func unmasked(_ base: JSON, shownAs shown: JSON) -> GraphDocument {
+        var secrets: [(JSONPointer, JSON)] = []
+        JSON.collectSecrets(base, shown, json, [], into: &secrets)
+        guard !secrets.isEmpty else { return self }
+        return GraphDocument(secrets.reduce(json) { $0.setting($1.1, at: $1.0) })
+    }
+}
+
+extension JSON {
+    /// The places where a secret of `base` is shown masked, and where `sent` has the mask.
+    fileprivate static func collectSecrets(
+        _ base: JSON, _ shown: JSON, _ sent: JSON, _ path: [String], into secrets: inout [(JSONPointer, JSON)]
+    ) {
+        if case .object(let base) = base, case .object(let shown) = shown, case .object(let sent) = sent {
+            guard !base.isIdentical(to: shown) else { return }
+            for (key, value) in sent.members {
+                guard let base = base[key], let shown = shown[key] else { continue }
+                collectSecrets(base, shown, value, path + [key], into: &secrets)
+            }
+        } else if sent == .string(Secret.mask), shown == sent, base != sent {
+            secrets.append((JSONPointer(path), base))
+        }
+    }
+}
+
+private struct Masking {
+    let catalogue: Catalogue
+    /// Of any kind: what is masked where the kind is not known.
+    let secrets: Set<String>
+    /// Parameters that end in one of them.
+    let parameters: Set<String>
+
+    init(_ catalogue: Catalogue, _ flat: FlatDocument) {
+        self.catalogue = catalogue
+        let secrets = Set(catalogue.kinds.flatMap { $0.settings.filter(\.isSecret).map(\.name) })
+        self.secrets = secrets
+        var found: Set<String> = []
+        let files = flat.instances.values.flatMap { $0.used.map(\.document.json) }
+        var count = -1
+        // A parameter may be handed on to a nested file: once more for each level at most.
+        while found.count > count {
+            count = found.count
+            for file in files { Self.collect(file, secrets.union(found), into: &found) }
+        }
+        parameters = found
+    }
+
+    /// The parameters written into members of these names, anywhere in a file.
+    private static func collect(_ json: JSON, _ names: Set<String>, into found: inout Set<String>) {
+        switch json {
+        case .array(let elements): for element in elements { collect(element, names, into: &found) }
+        case .object(let object):
+            for (key, value) in object.members {
+                if names.contains(key), let text = value.string {
+                    for case .parameter(let name) in Arguments.pieces(text) ?? [] { found.insert(name) }
+                }
+                collect(value, names, into: &found)
+            }
+        default: break
+        }
+    }
+
+    func masked(_ node: JSON, kind name: String?) -> JSON {
+        guard let object = node.object else { return node }
+        var result = object
+        let known = name.flatMap { catalogue[$0] }
+        let names = known.map { Set($0.settings.filter(\.isSecret).map(\.name)) } ?? secrets
+        result = masked(result, "settings", names)
+        guard object["use"] != nil else { return .object(result) }
+        result = masked(result, "parameters", parameters.union(secrets))
+        if let inner = object["nodes"]?.object {
+            let members = inner.members.map { (key: $0.key, value: masked($0.value, kind: $0.value["kind"]?.string)) }
+            result = result.setting("nodes", to: .object(JSONObject(members)))
+        }
+        return .object(result)
+    }
+
+    private func masked(_ object: JSONObject, _ key: String, _ names: Set<String>) -> JSONObject {
+        guard !names.isEmpty, let values = object[key]?.object else { return object }
+        let changes = values.members.filter { names.contains($0.key) && !$0.value.isNull }
+            .map { (key: $0.key, value: JSON.string(Secret.mask)) }
+        return changes.isEmpty ? object : object.setting(key, to: .object(values.setting(changes)))
+    }
+}

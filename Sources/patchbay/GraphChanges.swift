@@ -1,0 +1,94 @@
+// From what a client sends to what the engine is asked: bodies become changes, texts become times. Any thread.
+import API
+import Engine
+import Graph
+import Media
+
+extension GraphView {
+    init(_ aspect: GraphAspect) {
+        self =
+            switch aspect {
+            case .sum: .sum
+            case .base: .base
+            case .resolved: .resolved
+            }
+    }
+}
+
+extension Proposal {
+    init(_ change: GraphChange, vetting: @escaping GraphVetting) throws(APIProblem) {
+        let json: JSON
+        do throws(JSONFault) { json = try JSONText(change.body).parse() } catch {
+            throw APIProblem(.malformed, "The body is not JSON: \(error).")
+        }
+        self.init(
+            try Self.change(change.form, json), by: .person(change.author ?? "http"), reason: change.reason)
+        ifMatch = change.ifMatch
+        isForced = change.isForced
+        isDryRun = change.isDryRun
+        deadline = try change.deadline.map { (text) throws(APIProblem) in try Self.deadline(text) }
+        at = try change.at.map { (text) throws(APIProblem) in try Self.time(text) }
+        self.vetting = vetting
+    }
+
+    private static func change(_ form: GraphChange.Form, _ json: JSON) throws(APIProblem) -> Change {
+        switch form {
+        case .document: return .document(GraphDocument(json))
+        case .patch(.mergePatch): return .merge(json)
+        case .patch(.jsonPatch):
+            do throws(PatchFault) { return .patch(try JSONPatch(json: json)) } catch { throw APIProblem(.patch(error)) }
+        }
+    }
+
+    private static func deadline(_ text: String) throws(APIProblem) -> MediaTime {
+        guard let time = MediaTime(setting: .string(text)), time > .zero, time <= .seconds(3600) else {
+            throw APIProblem(.malformed, "“deadline” is “\(text)”; expected a time such as 2s, at most 1h.")
+        }
+        return time
+    }
+
+    private static func time(_ text: String) throws(APIProblem) -> CommitTime {
+        if let time = UTCTime(text) { return .wall(unixNanoseconds: time.nanoseconds) }
+        let halves = text.split(separator: ":", omittingEmptySubsequences: false)
+        guard halves.count == 2, !halves[0].isEmpty, let number = Int64(halves[1]), number >= 0 else {
+            throw APIProblem(
+                .malformed, "“at” is “\(text)”; expected a time such as 2026-11-21T20:00:00Z, or camera:123456.")
+        }
+        return .grain(of: String(halves[0]), number: number)
+    }
+}
+
+/// A moment as ISO 8601 writes it in UTC, to the nanosecond: `2026-11-21T20:00:00.5Z`.
+struct UTCTime: Equatable {
+    /// Since 1970.
+    let nanoseconds: Int64
+
+    init?(_ text: String) {
+        guard text.utf8.allSatisfy({ $0 < 0x80 }),
+            let match = text.wholeMatch(of: /(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?Z/),
+            let year = Int64(match.1), let month = Int64(match.2), let day = Int64(match.3), let hour = Int64(match.4),
+            let minute = Int64(match.5), let second = Int64(match.6)
+        else { return nil }
+        guard (1970...2261).contains(year), (1...12).contains(month),
+            (1...Self.days(in: month, of: year)).contains(day), hour < 24, minute < 60, second < 60
+        else { return nil }
+        let digits = match.7.map(String.init) ?? ""
+        let fraction = Int64(digits + String(repeating: "0", count: 9 - digits.count)) ?? 0
+        let days =
+            (1970..<year).reduce(Int64(0)) { $0 + (Self.isLeap($1) ? 366 : 365) }
+            + (1..<month).reduce(Int64(0)) { $0 + Self.days(in: $1, of: year) } + day - 1
+        nanoseconds = (((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000_000 + fraction
+    }
+
+    private static func isLeap(_ year: Int64) -> Bool {
+        year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+    }
+
+    private static func days(in month: Int64, of year: Int64) -> Int64 {
+        switch month {
+        case 2: isLeap(year) ? 29 : 28
+        case 4, 6, 9, 11: 30
+        default: 31
+        }
+    }
+}
