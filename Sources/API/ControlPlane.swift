@@ -27,6 +27,9 @@ package protocol ControlPlane: Sendable {
     /// One node as JSON, nil if there is none of that id. Ids of sub-graph nodes hold a `/`.
     func node(_ id: String) async -> [UInt8]?
 
+    /// How the age of a node's grains splits into stages, as JSON; nil if there is no such node.
+    func latency(_ id: String) async -> [UInt8]?
+
     /// The kinds with their ports and settings as JSON Schema.
     func kinds() async -> [UInt8]
 

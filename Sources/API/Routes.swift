@@ -25,6 +25,9 @@ extension Router {
                     ["application/json"]),
             ]),
         .reading("/v1/nodes", .nodes, "State, formats, rates, drops, lag and ledger of every node"),
+        .reading(
+            "/v1/nodes/{id}/latency", .latency, "The age of a node's grains, split by stage; its budget",
+            problems: [.notFound]),
         .reading("/v1/nodes/{id}", .node, "The same of one node; sub-graph ids hold a slash", problems: [.notFound]),
         .reading("/v1/kinds", .kinds, "The kinds of nodes with ports, settings and their JSON Schema"),
     ]

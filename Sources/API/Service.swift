@@ -80,13 +80,8 @@ package struct Service: Sendable {
                 if let cookie = access.mediaCookie(for: request) { response.headers.add("set-cookie", cookie) }
                 return response
             }
-        case .node:
-            later(request) {
-                guard let json = await control.node(argument) else {
-                    return .problem(APIProblem(.notFound, "There is no node “\(argument)”; GET /v1/nodes lists them."))
-                }
-                return .json(json)
-            }
+        case .node: aboutNode(argument, request) { await control.node(argument) }
+        case .latency: aboutNode(argument, request) { await control.latency(argument) }
         case .kinds: later(request) { .json(await control.kinds()) }
         case .slots: later(request) { .json(await control.slots()) }
         case .slot:
@@ -118,6 +113,15 @@ package struct Service: Sendable {
                     bytes: await control.metrics() + counters.exposition,
                     type: "text/plain; version=0.0.4; charset=utf-8")
             }
+        }
+    }
+
+    private func aboutNode(
+        _ id: String, _ request: Request, _ ask: @escaping @Sendable () async -> [UInt8]?
+    ) -> Answer {
+        later(request) {
+            if let json = await ask() { return .json(json) }
+            return .problem(APIProblem(.notFound, "There is no node “\(id)”; GET /v1/nodes lists them."))
         }
     }
 

@@ -43,7 +43,7 @@ package actor Engine {
     let prepareDeadline: MediaTime
     let lanes: LaneTable
     var nodes: [String: LiveNode] = [:] {
-        didSet { sampler.watch(nodes.values.flatMap(\.ports.values)) }
+        didSet { watchNodes() }
     }
     /// Rates and the sweep of dead readers; started by whoever runs the engine.
     package nonisolated let sampler: StatusSampler

@@ -132,6 +132,7 @@ extension Engine {
         (layered, graph) = (draft.layered, draft.target)
         surroundings = draft.target.flat.surroundings
         for node in draft.target.nodes { nodes[node.id]?.resolved = node }
+        watchNodes()
         return isNewBase || hasNewOverlays
     }
 }

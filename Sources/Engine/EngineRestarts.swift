@@ -122,6 +122,8 @@ extension Engine {
         let runner = makeRunner(node.resolved, node.lane.lane, node.ports)
         wire(runner, node.resolved, [])
         node.runner = runner
+        // Its inlets are others now.
+        watchNodes()
         node.state = .starting
         do throws(NodeFault) {
             try await prepare(runner)

@@ -1,4 +1,6 @@
 // What others may know of an inlet: how much it read and lost, how far it lags. Any thread.
+import CRingLayout
+import Media
 import Rings
 package import Synchronization
 
@@ -12,6 +14,9 @@ package final class InletFigures: Sendable {
     private let state = Mutex(State())
     /// Joins that a ring refused.
     package let refusals = Atomic<UInt64>(0)
+    /// How long the next grain to be taken lay there whenever the sampler looked, nanoseconds.
+    let waits = LatencyHistogram()
+    private let newestWaitWord = Atomic<Int64>(0)
 
     /// The reader has another seat, or none.
     func install(_ seat: ReaderSeat?) {
@@ -30,6 +35,18 @@ package final class InletFigures: Sendable {
     /// Grains that went by while no ring was joined.
     func lose(_ count: UInt64) { state.withLock { $0.lost += count } }
 
+    /// The sampler's look at what waits.
+    func look(at now: Int64) {
+        // The seat may be replaced meanwhile: it is held on to.
+        guard let seat = state.withLock({ $0.seat }) else { return newestWaitWord.store(0, ordering: .relaxed) }
+        let wait = seat.waitOfNext(now)
+        newestWaitWord.store(wait, ordering: .relaxed)
+        waits.record(nanoseconds: wait)
+    }
+
+    /// What the newest look found, nanoseconds.
+    var newestWait: Int64 { newestWaitWord.load(ordering: .relaxed) }
+
     package struct Snapshot: Sendable {
         package let taken: UInt64
         package let lost: UInt64
@@ -41,5 +58,14 @@ package final class InletFigures: Sendable {
         let lag = state.seat.map { $0.mapping.head &- $0.cursor } ?? 0
         return Snapshot(
             taken: state.taken + (state.seat?.taken ?? 0), lost: state.lost + (state.seat?.lost ?? 0), lag: lag)
+    }
+}
+
+extension ReaderSeat {
+    /// How long the next grain that this reader will take has been published, nanoseconds; 0 when none waits.
+    fileprivate func waitOfNext(_ now: Int64) -> Int64 {
+        let next = cursor
+        guard next < mapping.head, let grain = mapping.glimpse(next), grain.stampCount > 0 else { return 0 }
+        return max(0, now - grain.stamp(at: grain.stampCount - 1).at)
     }
 }

@@ -22,9 +22,11 @@ final class LiveNode {
     var startedAt: Int64
     var restarts = 0
     var supervision = Supervision()
+    let budget: NodeBudget
 
     init(_ resolved: ResolvedNode, lane: LaneLease, runner: NodeRunner, ports: [String: OutletPort], startedAt: Int64) {
         id = resolved.id
+        budget = NodeBudget(node: resolved.id)
         self.resolved = resolved
         self.lane = lane
         self.runner = runner

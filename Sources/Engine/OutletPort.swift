@@ -43,6 +43,8 @@ package final class OutletPort: @unchecked Sendable {
     package let newest = Atomic<Int64>(.min)
     /// Grains a second, as the sampler measures.
     let rate = Mutex(RateMeter())
+    /// How the age of its grains splits, as the sampler sees it.
+    let ledger = LedgerFigures()
     /// What was last told of its signal and format; the sampler's.
     let watch = Mutex(OutletWatch())
 

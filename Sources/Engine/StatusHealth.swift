@@ -23,10 +23,23 @@ extension Engine {
             ("status", .string(hasFailed ? "failed" : troubled.isEmpty ? "ok" : "degraded")),
             ("draining", .bool(isDraining)),
             ("uptimeSeconds", .count(services.timeline.now.nanoseconds / 1_000_000_000)),
-            ("nodes", .object(JSONObject(states))), ("faults", .array(troubled.map(\.faultReport))),
+            ("nodes", .object(JSONObject(states))),
+            ("faults", .array(troubled.map { $0.faultReport(starving: readers(of: $0.id)) })),
+            ("late", .array(nodes.filter(\.budget.isBroken).map { .string($0.id) })),
             ("files", services.files.report), ("rings", ringReport),
         ]
         return HealthReport(json: .object(JSONObject(members)), isHealthy: !hasFailed)
+    }
+
+    /// The nodes that get nothing while `id` does not run: all behind it.
+    private func readers(of id: String) -> [String] {
+        var behind: Set = [id]
+        // Upstream first: each node's own sources are known when it is looked at.
+        let found = (graph?.nodes ?? []).filter { node in
+            guard node.inlets.contains(where: { behind.contains($0.from.node) }) else { return false }
+            return behind.insert(node.id).inserted
+        }
+        return found.map(\.id)
     }
 
     /// Whether a graph runs here, all of it.
@@ -51,11 +64,13 @@ extension Engine {
 }
 
 extension LiveNode {
-    fileprivate var faultReport: JSON {
+    /// - Parameter nodes: the rest of the branch that is in fault.
+    fileprivate func faultReport(starving nodes: [String]) -> JSON {
         [
             "node": .string(id), "state": .string(state.rawValue),
             "code": fault.map { .string($0.code.rawValue) } ?? .null,
             "cause": fault.map { .string($0.message) } ?? .null, "restarts": .count(restarts),
+            "starving": .array(nodes.map(JSON.string)),
         ]
     }
 }

@@ -13,6 +13,7 @@ extension Engine {
         var text = Exposition()
         let nodes = nodes.values.sorted { $0.id < $1.id }
         writeNodes(nodes, &text)
+        writeBudgets(nodes, &text)
         writeOutlets(nodes, &text)
         writeInlets(nodes, &text)
         writeLanes(&text)
@@ -51,6 +52,23 @@ extension Engine {
         }
         total("slow_steps", "Steps that took longer than a frame.") {
             $0.runner.context.counters.slowSteps.load(ordering: .relaxed)
+        }
+    }
+
+    private func writeBudgets(_ nodes: [LiveNode], _ text: inout Exposition) {
+        let nodes = nodes.filter { $0.budget.budget != nil }
+        text.family("patchbay_node_budget_seconds", .gauge, "How old the node's grains may be.")
+        for node in nodes {
+            text.sample("patchbay_node_budget_seconds", [("node", node.id)], nanoseconds: node.budget.budget ?? 0)
+        }
+        text.family("patchbay_node_budget_broken", .gauge, "1 while the node's grains are older than they may be.")
+        for node in nodes {
+            text.sample("patchbay_node_budget_broken", [("node", node.id)], node.budget.isBroken ? 1 : 0)
+        }
+        text.family("patchbay_node_budget_breaks_total", .counter, "How often the budget was broken.")
+        for node in nodes {
+            text.sample(
+                "patchbay_node_budget_breaks_total", [("node", node.id)], node.budget.breaks.load(ordering: .relaxed))
         }
     }
 

@@ -9,6 +9,9 @@ import Synchronization
 package final class StatusSampler: Sendable {
     private struct State {
         var ports: [OutletPort] = []
+        var inlets: [InletFigures] = []
+        /// Those of nodes that have one.
+        var budgets: [NodeBudget] = []
         var looks = 0
         /// What else is looked at once a second.
         var others: [@Sendable () -> Void] = []
@@ -29,8 +32,10 @@ package final class StatusSampler: Sendable {
     }
     deinit { doorbell.giveBack() }
 
-    /// From now on these outlets are looked at, and no others.
-    func watch(_ ports: [OutletPort]) { state.withLock { $0.ports = ports } }
+    /// From now on these are looked at, and no others.
+    func watch(_ ports: [OutletPort], _ inlets: [InletFigures], _ budgets: [NodeBudget]) {
+        state.withLock { state in (state.ports, state.inlets, state.budgets) = (ports, inlets, budgets) }
+    }
 
     /// From now on `look` is called once a second too. In steady state it must not allocate.
     package func add(_ look: @escaping @Sendable () -> Void) { state.withLock { $0.others.append(look) } }
@@ -61,11 +66,22 @@ package final class StatusSampler: Sendable {
     /// One look at every outlet.
     private func sample(at now: Int64) {
         state.withLock { state in
-            for port in state.ports { port.watch.withLock { $0.look(at: port, events) } }
+            for port in state.ports {
+                port.watch.withLock { $0.look(at: port, events) }
+                if let mapping = port.mapping { port.ledger.look(at: mapping) }
+            }
+            for inlet in state.inlets { inlet.look(at: now) }
+            for budget in state.budgets {
+                budget.look(at: now, events) { stage in
+                    state.ports.first { stageHash($0.node) == stage }?.node
+                        ?? (stageHash(budget.node) == stage ? budget.node : unknownStage(stage))
+                }
+            }
             defer { state.looks += 1 }
             guard state.looks % Self.looksInSecond == 0 else { return }
             let decays = state.looks % Self.looksInMinute == Self.looksInMinute - Self.looksInSecond
             for port in state.ports { port.sample(at: now, decays: decays) }
+            if decays { for inlet in state.inlets { inlet.waits.decay() } }
             for look in state.others { look() }
         }
     }
@@ -80,6 +96,7 @@ extension OutletPort {
         if decays {
             age.decay()
             stage.decay()
+            ledger.decay()
         }
     }
 }

@@ -47,11 +47,16 @@ extension pbr_grain {
 
     /// The stamps so far, oldest first.
     public var stamps: [pbr_stamp] {
-        withUnsafeBytes(of: ledger) { bytes in
-            (0..<Int(min(ledger_count, UInt32(PBR_LEDGER_STAGES)))).map {
-                bytes.loadUnaligned(fromByteOffset: 16 * $0, as: pbr_stamp.self)
-            }
-        }
+        (0..<stampCount).map { stamp(at: $0) }
+    }
+
+    /// How many stages have stamped the ledger.
+    public var stampCount: Int { Int(min(ledger_count, UInt32(PBR_LEDGER_STAGES))) }
+
+    /// One stamp of the ledger, the oldest is 0.
+    /// - Precondition: `index` is less than `stampCount`.
+    public func stamp(at index: Int) -> pbr_stamp {
+        withUnsafeBytes(of: ledger) { $0.loadUnaligned(fromByteOffset: 16 * index, as: pbr_stamp.self) }
     }
 
     /// Takes over what a codec must carry from the grain it works on to the one it makes: origin, ledger, timecode.

@@ -34,6 +34,7 @@ struct EnginePlane: ControlPlane {
 
     func nodes() async -> [UInt8] { await engine.nodesStatus().utf8(pretty: false) }
     func node(_ id: String) async -> [UInt8]? { await engine.nodeStatus(id)?.utf8(pretty: false) }
+    func latency(_ id: String) async -> [UInt8]? { await engine.latency(of: id)?.utf8(pretty: false) }
     func kinds() async -> [UInt8] { engine.catalogue.schema.utf8(pretty: false) }
 
     var events: EventBus { engine.services.events }

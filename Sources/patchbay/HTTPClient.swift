@@ -74,19 +74,59 @@ struct HTTPClient {
 
     /// One request; the answer's status and body. A 401 is a failure.
     func send(_ method: String, _ path: String, json: [UInt8]? = nil) throws(Failure) -> (status: Int, body: [UInt8]) {
-        let descriptor = linux_connect(
-            address.octets, Int32(address.octets.count), address.port, Int64(Self.timeoutSeconds))
-        guard descriptor >= 0 else {
-            throw Failure(
-                "no engine answers at http://\(authority): \(errorText(-descriptor)); start one with \"patchbay run\", "
-                    + "or name it with --at URL")
-        }
+        let descriptor = try connect()
         defer { close(descriptor) }
         var head = "\(method) \(path) HTTP/1.1\r\nHost: \(authority)\r\nConnection: close\r\n"
         if let token { head += "Authorization: Bearer \(token)\r\n" }
         if let json { head += "Content-Type: application/json\r\nContent-Length: \(json.count)\r\n" }
         try send(Array((head + "\r\n").utf8) + (json ?? []), descriptor)
         return try Self.split(try receive(descriptor))
+    }
+
+    /// Follows a stream of lines for as long as the engine keeps it up. HTTP/1.0: without chunks.
+    func follow(_ path: String, _ each: (String) -> Void) throws(Failure) {
+        let descriptor = try connect()
+        defer { close(descriptor) }
+        var head = "GET \(path) HTTP/1.0\r\nHost: \(authority)\r\n"
+        if let token { head += "Authorization: Bearer \(token)\r\n" }
+        try send(Array((head + "\r\n").utf8), descriptor)
+        var (rest, isBody): ([UInt8], Bool) = ([], false)
+        var piece = [UInt8](repeating: 0, count: 64 << 10)
+        var quietTurns = 0
+        while true {
+            let count = read(descriptor, &piece, piece.count)
+            if count < 0, linux_errno() == EINTR { continue }
+            // It beats each 15 s; a read gives up after 5.
+            if count < 0, linux_errno() == EAGAIN, quietTurns < 8 {
+                quietTurns += 1
+                continue
+            }
+            guard count > 0 else { break }
+            quietTurns = 0
+            rest += piece.prefix(count)
+            if !isBody {
+                guard rest.firstRange(of: Array("\r\n\r\n".utf8)) != nil else { continue }
+                let (status, body) = try Self.split(rest)
+                guard status == 200 else {
+                    throw Failure("the engine answers \(status): \(String(decoding: body, as: UTF8.self))")
+                }
+                (rest, isBody) = (body, true)
+            }
+            while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+                each(String(decoding: rest[..<end], as: UTF8.self))
+                rest.removeFirst(end + 1)
+            }
+        }
+        throw Failure("http://\(authority) has ended the stream")
+    }
+
+    private func connect() throws(Failure) -> Int32 {
+        let descriptor = linux_connect(
+            address.octets, Int32(address.octets.count), address.port, Int64(Self.timeoutSeconds))
+        guard descriptor < 0 else { return descriptor }
+        throw Failure(
+            "no engine answers at http://\(authority): \(errorText(-descriptor)); start one with \"patchbay run\", "
+                + "or name it with --at URL")
     }
 
     private func send(_ bytes: [UInt8], _ descriptor: Int32) throws(Failure) {

@@ -94,6 +94,17 @@ import Testing
         #expect(try await service.answer(.delete, "/slots").headers["allow"] == "GET, HEAD, POST, OPTIONS")
     }
 
+    @Test func aNodeIsNamedBetweenSegments() async throws {
+        let service = makeService()
+        for path in ["/v1/nodes/ch1/h264/latency", "/v1/nodes/ch1%2Fh264/latency"] {
+            #expect(try await service.answer(.get, path).text == #"{"id":"ch1/h264"}"#)
+        }
+        #expect(try await service.answer(.get, "/v1/nodes/latency").status == 404)
+        #expect(try await service.answer(.get, "/v1/nodes/nobody/latency").status == 404)
+        #expect(try await service.answer(.get, "/v1/nodes/camera/latency/").status == 404)
+        #expect(try await service.answer(.post, "/v1/nodes/camera/latency").status == 405)
+    }
+
     @Test func unknownPathsAndMethods() async throws {
         let service = makeService()
         for path in [

@@ -75,6 +75,8 @@ final class SimulatedEngine: ControlPlane {
         id == "camera" || id == "ch1/h264" ? Array(#"{"id":"\#(id)"}"#.utf8) : nil
     }
 
+    func latency(_ id: String) async -> [UInt8]? { await node(id) }
+
     func kinds() async -> [UInt8] { Array(#"{"kinds":[]}"#.utf8) }
 
     func slots() async -> [UInt8] { Array(#"{"slots":[{"id":"cam1"}]}"#.utf8) }

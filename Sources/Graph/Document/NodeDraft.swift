@@ -98,6 +98,6 @@ extension ResolvedNode {
     fileprivate var parts: NodeParts {
         NodeParts(
             kind: kind, settings: settings, outlets: outlets, tracks: tracks, program: program, lane: lane,
-            claims: claims)
+            budget: budget, claims: claims)
     }
 }

@@ -20,12 +20,13 @@ extension Validator {
         }
         let program = readProgram(definition["program"], at: pointer / "program")
         let lane = readLane(definition["lane"], at: pointer / "lane")
+        let budget = definition["budget"].flatMap { readBudget($0, at: pointer / "budget") }
         guard let settings else { return draft }
         check(settings, kind, at: pointer / "settings")
         guard let tracks, let outlets = draft.outlets else { return draft }
         draft.parts = NodeParts(
             kind: kind, settings: settings, outlets: outlets, tracks: tracks, program: program, lane: lane,
-            claims: kind.claims(settings) + slotClaims(outlets))
+            budget: budget, claims: kind.claims(settings) + slotClaims(outlets))
         return draft
     }
 
@@ -51,7 +52,7 @@ extension Validator {
     }
 
     private mutating func checkKeys(_ definition: JSONObject, _ kind: KindDeclaration, at pointer: JSONPointer) {
-        let common = ["kind", "inputs", "settings", "outlets", "lane"]
+        let common = ["kind", "inputs", "settings", "outlets", "lane", "budget"]
         let hasTracks = if case .tracks = kind.outlets { true } else { false }
         for key in definition.keys where !common.contains(key) {
             if key == "tracks" || key == "program" {
@@ -120,6 +121,15 @@ extension Validator {
         faults.add(
             pointer, "found \(hold.phrase)", "expected a duration such as \"2s\", at most 1h",
             "leave it out for the default")
+        return nil
+    }
+
+    /// How old grains may be at this node.
+    private mutating func readBudget(_ budget: JSON, at pointer: JSONPointer) -> MediaTime? {
+        if let time = MediaTime(setting: budget), time > .zero, time <= .seconds(3600) { return time }
+        faults.add(
+            pointer, "found \(budget.phrase)", "expected a duration such as \"80ms\", at most 1h",
+            "leave it out for none")
         return nil
     }
 

@@ -61,7 +61,7 @@ extension KindDeclaration {
                 ]
             ),
             ("lane", ["type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,62}$"]),
-            ("outlets", outletSchema),
+            ("outlets", outletSchema), ("budget", MediaTime.schema),
         ]
         if !inlets.isEmpty { members.append(("inputs", inputSchema)) }
         if case .tracks = outlets {

@@ -118,6 +118,8 @@ package final class ResolvedNode: Sendable {
     package let program: ProgramSelector?
     /// The lane that the document names.
     package let lane: String?
+    /// How old grains may be when this node gives them out or, where it gives none, takes them.
+    package let budget: MediaTime?
     /// Whether this node runs as fast as its readers take it.
     package let isUnpaced: Bool
     let claims: [ResourceClaim]
@@ -135,6 +137,7 @@ package final class ResolvedNode: Sendable {
         tracks = parts.tracks
         program = parts.program
         lane = parts.lane
+        budget = parts.budget
         self.isUnpaced = isUnpaced
         claims = parts.claims
         self.definition = definition
@@ -154,6 +157,7 @@ struct NodeParts: Sendable {
     let tracks: [TrackSelector]
     let program: ProgramSelector?
     let lane: String?
+    let budget: MediaTime?
     let claims: [ResourceClaim]
 }
 
