@@ -97,7 +97,7 @@ import Testing
         ),
         (
             #"{"a":{"kind":"source.pattern","setings":{}}}"#,
-            #"/nodes/a/setings: unknown key "setings"; expected one of kind, inputs, settings, outlets, lane: did you mean "settings"?"#
+            #"/nodes/a/setings: unknown key "setings"; expected one of kind, inputs, settings, outlets, lane, budget: did you mean "settings"?"#
         ),
         (
             #"{"a":{"kind":"source.pattern","tracks":{}}}"#,
