@@ -156,7 +156,10 @@ package final class EventStream: Sendable {
             return frame("missed", id: id, Array(text.utf8))
         case .nothing: break
         }
-        if let nodes = state.nodes.take() { return nodes.withBytes { frame("nodes", id: nil, Array($0)) } }
+        if let nodes = state.nodes.take() {
+            // A line break would end the frame; in JSON it only ever stands between values.
+            return nodes.withBytes { frame("nodes", id: nil, $0.filter { $0 != 10 && $0 != 13 }) }
+        }
         guard state.isBeatDue else { return nil }
         state.isBeatDue = false
         return Array(":\n\n".utf8)

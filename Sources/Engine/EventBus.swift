@@ -119,7 +119,7 @@ package final class EventBus: Sendable {
 
     /// A reader of its own speed.
     /// - Parameters:
-    ///   - id: the last event that it knows; nil begins with what is posted from now on.
+    ///   - id: the last event that it knows; 0 begins with the oldest that is kept, nil with what is posted from now on.
     ///   - wake: called after an event that it wants was posted, on the poster's thread: must not wait, and must not post.
     package func subscribe(
         after id: UInt64? = nil, _ filter: EventFilter = EventFilter(), wake: @escaping @Sendable () -> Void
@@ -127,7 +127,11 @@ package final class EventBus: Sendable {
         let key = state.withLock { state in
             var reader = Reader(filter: filter, wake: wake, cursor: id ?? state.last)
             if let id {
-                if id < state.floor || id > state.last {
+                if id == 0, state.floor > 0 {
+                    // Everything that there is, and how much of this run is gone.
+                    reader.missed = state.first - 1 - state.floor
+                    reader.cursor = state.first - 1
+                } else if id < state.floor || id > state.last {
                     // Of another run: whatever that told after it is not kept here.
                     reader.hasUnknownGap = true
                     reader.cursor = state.first - 1

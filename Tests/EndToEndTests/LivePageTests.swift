@@ -65,12 +65,12 @@ extension EndToEndTests {
                 Patchbay.program, ["events", "--after", "0", "--type", "graphCommitted", "--at", engine.base],
                 output: output)
             var text = ""
-            while !text.contains("graphCommitted revision=3") {
+            while !text.contains("graphCommitted - revision=3") {
                 var poller = pollfd(fd: output.fileHandleForReading.fileDescriptor, events: Int16(POLLIN), revents: 0)
                 guard poll(&poller, 1, 20_000) > 0, events.isRunning else { break }
                 text += String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
             }
-            #expect(text.contains("graphCommitted revision=3"), "\(text)")
+            #expect(text.contains("graphCommitted - revision=3"), "\(text)")
             #expect(!text.contains("nodeStarted"))
             let wrong = try ChildProcess(Patchbay.program, ["events", "--type", "nothing", "--at", engine.base])
             #expect(wrong.exit(within: 20) == 1 && wrong.messages.contains("There is no type of event"))

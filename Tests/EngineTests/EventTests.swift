@@ -96,6 +96,7 @@ private func drain(_ subscription: EventSubscription) -> [String] {
         bus.goOn(behind: 7)
         #expect(bus.post(Event(.graphCommitted)) == 43)
         #expect(drain(bus.subscribe(after: 41) {}) == ["graphCommitted -", "graphCommitted -"])
+        #expect(drain(bus.subscribe(after: 0) {}) == ["graphCommitted -", "graphCommitted -"])
         for id in [40, 1000] as [UInt64] {
             #expect(drain(bus.subscribe(after: id) {}) == ["missed ?", "graphCommitted -", "graphCommitted -"])
         }
