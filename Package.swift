@@ -51,6 +51,7 @@ let package = Package(
         .target(name: "Routing", dependencies: ["Engine"], swiftSettings: strict),
         .target(name: "HLS", dependencies: ["Engine"], swiftSettings: strict),
         .target(name: "Recording", dependencies: ["Engine"], swiftSettings: strict),
+        .target(name: "Failover", dependencies: ["Media"], swiftSettings: strict),
         .target(name: "FrameCache", dependencies: ["Engine"], swiftSettings: strict),
 
         // Floor 5: faces.
@@ -101,6 +102,7 @@ let package = Package(
                 "FrameCache", "Capture", "Routing", "Engine", "Rings", "Graph", "GraphHarness", "CRingLayout",
             ],
             swiftSettings: strict),
+        .testTarget(name: "FailoverTests", dependencies: ["Failover", "Media"], swiftSettings: strict),
         .testTarget(
             name: "RecordingTests", dependencies: ["Recording", "Capture", "GraphHarness", "Media"],
             swiftSettings: strict),

@@ -45,6 +45,7 @@ import Testing
     @Test func everyTargetHasItsPage() {
         let targets = [
             "Rings", "Media", "AV", "Graph", "Files", "Engine", "Capture", "Codecs", "Routing", "HLS", "Recording",
+            "Failover",
             "API", "Store", "PatchbayRing",
             "patchbay",
         ]

@@ -1,0 +1,100 @@
+// What a failover knows of its inputs, as values. Any thread.
+package import Media
+
+/// How much of an input that is not shown is kept running.
+package enum Keep: String, Sendable, CaseIterable {
+    /// Open, decoded, measured in full: shown with the next frame.
+    case hot
+    /// Open, grains arriving, not decoded.
+    case warm
+    /// Opened when it is needed, and tried now and then while it is known to be bad.
+    case cold
+}
+
+/// One input as the settings have it.
+package struct FailoverInput: Sendable, Hashable {
+    package let name: String
+    /// The lower number wins; equal ones go by name.
+    package var priority: Int
+    package var keep: Keep
+
+    package init(_ name: String, priority: Int, keep: Keep = .hot) {
+        (self.name, self.priority, self.keep) = (name, priority, keep)
+    }
+}
+
+/// Where an input stands.
+package enum InputState: String, Sendable, CaseIterable {
+    /// Not shown, and nothing is known against it.
+    case idle
+    /// Selected, and nothing is known against it.
+    case active
+    /// Silent, failed, or below what the conditions ask for.
+    case degraded
+}
+
+/// Why the selection changed. A closed set; the spellings are those of the API.
+package enum SwitchReason: String, Sendable, CaseIterable {
+    case error, timeout, content, quality
+    /// Somebody chose.
+    case manual
+    /// A better input had been well for the quiet period.
+    case failback
+    /// The first input that is well again after all were degraded; may be the one that was selected.
+    case recovery
+    case inputAdded = "input_added"
+    case inputRemoved = "input_removed"
+
+    /// Whether nobody asked for it: such switches keep their distance.
+    package var isAutomatic: Bool {
+        switch self {
+        case .error, .timeout, .content, .quality, .failback, .recovery: true
+        case .manual, .inputAdded, .inputRemoved: false
+        }
+    }
+}
+
+/// What a condition judges.
+package enum ConditionKind: Sendable {
+    /// Black, frozen, silent.
+    case content
+    /// Bit rate, frame rate, loss.
+    case quality
+
+    var reason: SwitchReason { self == .content ? .content : .quality }
+}
+
+/// The times that rule a failover.
+package struct FailoverTiming: Sendable, Hashable {
+    /// Without a grain for so long, counted from the selection at the earliest, an input is degraded.
+    package var silence = MediaTime.milliseconds(500)
+    /// For so long a better input must be well before the selection goes back to it.
+    package var quiet = MediaTime.seconds(10)
+    /// The least time between two switches that nobody asked for; doubled with each that follows within twice the quiet
+    /// period, up to the quiet period.
+    package var dwell = MediaTime.seconds(3)
+    /// Between two tries of a cold input that is degraded; also how long a chosen input may take to deliver.
+    package var probe = MediaTime.seconds(8)
+
+    package init() {}
+
+    var longestDamping: MediaTime { max(quiet, dwell) }
+}
+
+/// A switch that was made.
+package struct SwitchRecord: Sendable, Hashable {
+    /// Monotonic, nanoseconds.
+    package let at: Int64
+    package let from: String?
+    package let to: String
+    package let reason: SwitchReason
+    package let detail: String
+}
+
+/// Something that went wrong with an input.
+package struct InputError: Sendable, Hashable {
+    /// Monotonic, nanoseconds.
+    package let at: Int64
+    package let reason: SwitchReason
+    package let detail: String
+}
