@@ -113,7 +113,7 @@ let package = Package(
             name: "PatchbayTests",
             dependencies: [
                 "patchbay", "API", "Capture", "Engine", "Files", "FrameCache", "Graph", "GraphHarness", "Media",
-                "Routing", "CLinux",
+                "Routing", "Store", "CLinux",
             ],
             swiftSettings: strict),
         // Tests.

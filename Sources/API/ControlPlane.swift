@@ -21,6 +21,20 @@ package protocol ControlPlane: Sendable {
     /// - Throws: what is wrong with the change, `.revisionMismatch` if the base has moved on where the change reaches.
     func changeGraph(_ change: GraphChange) async throws(APIProblem) -> GraphChangeAnswer
 
+    /// The base's history as JSON, newest first (`{"revisions":[…]}`): revisions below `before`, all without it.
+    /// - Throws: `.conflict`, `.unavailable` while the history can't be read.
+    func revisions(before: Int?, limit: Int) async throws(APIProblem) -> [UInt8]
+
+    /// One revision with its document as JSON, nil if there is none of that number.
+    func revision(_ number: Int) async throws(APIProblem) -> [UInt8]?
+
+    /// Makes the base what it was at a revision, as one transaction, or only plans it; nil if there is none of that
+    /// number. The change has no body.
+    func restore(_ number: Int, _ change: GraphChange) async throws(APIProblem) -> GraphChangeAnswer?
+
+    /// Makes a node anew with the settings that it has; the node as JSON, nil if there is none of that id.
+    func restartNode(_ id: String) async throws(APIProblem) -> [UInt8]?
+
     /// All nodes as JSON (`{"nodes":[…]}`).
     func nodes() async -> [UInt8]
 

@@ -46,6 +46,13 @@ package struct GraphChangeAnswer: Sendable {
     package init(json: [UInt8], revision: String, summary: String) {
         (self.json, self.revision, self.summary) = (json, revision, summary)
     }
+
+    var response: Response {
+        var response = Response.json(json, caching: .noCache)
+        response.headers.add("etag", "\"\(revision)\"")
+        response.headers.add("patchbay-plan", summary)
+        return response
+    }
 }
 
 /// The parameters of `/v1/graph`.
@@ -172,11 +179,7 @@ extension Service {
     private func changing(_ request: Request, _ change: GraphChange) -> Answer {
         later(request) {
             do throws(APIProblem) {
-                let answer = try await control.changeGraph(change)
-                var response = Response.json(answer.json, caching: .noCache)
-                response.headers.add("etag", "\"\(answer.revision)\"")
-                response.headers.add("patchbay-plan", answer.summary)
-                return response
+                return try await control.changeGraph(change).response
             } catch {
                 return .problem(error)
             }

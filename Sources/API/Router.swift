@@ -4,7 +4,7 @@
 /// What a route does; the service's one `switch` carries it out.
 package enum Action: Sendable {
     case page, graph, patchGraph, putGraph, nodes, node, kinds, slots, slot, makeSlot, removeSlot, health, live, ready
-    case metrics, openAPI, media, events, latency
+    case metrics, openAPI, media, events, latency, revisions, revision, restore, restartNode
 }
 
 /// One method of a route, with what its description needs.

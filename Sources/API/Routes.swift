@@ -3,7 +3,8 @@ internal import Engine
 
 extension Router {
     /// What `--listen` carries.
-    package static let everything = Router(controlRoutes + eventRoutes + slotRoutes + stateRoutes + [media, page])
+    package static let everything = Router(
+        historyRoutes + controlRoutes + eventRoutes + slotRoutes + stateRoutes + [media, page])
 
     /// What `--serve` carries: nothing that tells about the engine or changes it.
     package static let publicOnly = Router(everything.routes.filter(\.isPublic))
@@ -46,6 +47,44 @@ extension Router {
                 .upstreamTimedOut, .noSpace,
             ])
     }
+
+    private static let historyRoutes = [
+        Route(
+            template: "/v1/graph/revisions", requirement: .control,
+            operations: [
+                Operation(
+                    method: .get, action: .revisions,
+                    summary: "The history of the base, newest first: author, reason, patch, inverse, outcome",
+                    queries: GraphParameter.ofHistory,
+                    outcomes: [.json("A page; next is there where there may be more")],
+                    problems: [.malformed, .conflict, .unavailable])
+            ]),
+        Route(
+            template: "/v1/graph/revisions/{number}/restore", requirement: .control,
+            operations: [
+                Operation(
+                    method: .post, action: .restore,
+                    summary: "Makes the base what it was at a revision: one more transaction, one more revision",
+                    queries: GraphParameter.ofChanging, headers: GraphParameter.headers,
+                    outcomes: [.json("The document afterwards; of a dry run, the plan")],
+                    problems: [
+                        .notFound, .conflict, .revisionMismatch, .invalidGraph, .upstreamFailed, .upstreamTimedOut,
+                        .unavailable, .noSpace,
+                    ])
+            ]),
+        .reading(
+            "/v1/graph/revisions/{number}", .revision, "One revision with its document",
+            problems: [.notFound, .conflict, .unavailable]),
+        Route(
+            template: "/v1/nodes/{id}/restart", requirement: .control,
+            operations: [
+                Operation(
+                    method: .post, action: .restartNode,
+                    summary: "Makes a node anew with the settings that it has; nothing else is touched",
+                    outcomes: [.json("The node")],
+                    problems: [.notFound, .conflict, .upstreamFailed, .upstreamTimedOut, .unavailable, .noSpace])
+            ]),
+    ]
 
     private static let eventRoutes = [
         Route(

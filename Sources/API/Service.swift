@@ -82,6 +82,10 @@ package struct Service: Sendable {
             }
         case .node: aboutNode(argument, request) { await control.node(argument) }
         case .latency: aboutNode(argument, request) { await control.latency(argument) }
+        case .revisions: later(request, try revisions(request))
+        case .revision: later(request, try revision(argument))
+        case .restore: later(request, try restore(argument, request))
+        case .restartNode: later(request, restartNode(argument))
         case .kinds: later(request) { .json(await control.kinds()) }
         case .slots: later(request) { .json(await control.slots()) }
         case .slot:
@@ -121,8 +125,13 @@ package struct Service: Sendable {
     ) -> Answer {
         later(request) {
             if let json = await ask() { return .json(json) }
-            return .problem(APIProblem(.notFound, "There is no node “\(id)”; GET /v1/nodes lists them."))
+            return .problem(Self.noNode(id))
         }
+    }
+
+    /// What stands for a node that is not there.
+    static func noNode(_ id: String) -> APIProblem {
+        APIProblem(.notFound, "There is no node “\(id)”; GET /v1/nodes lists them.")
     }
 
     /// What stands for a slot that is not there.

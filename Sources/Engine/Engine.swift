@@ -19,6 +19,8 @@ package enum GraphRefusal: Error, Sendable {
     case owned(OwnershipFault)
     /// A new node did not come up; the graph is as it was.
     case notStarted(node: String, NodeFault)
+    /// It can't be written down, so it was not begun.
+    case notRecorded(JournalFault)
     /// The engine is draining.
     case draining
 }
@@ -51,7 +53,11 @@ package actor Engine {
     package internal(set) var layered: LayeredDocument
     package internal(set) var graph: ResolvedGraph?
     var surroundings: GraphSurroundings
-    private var revisionNumber = 0
+    var revisionNumber = 0
+    /// The highest number that a revision has had or was to have; never given twice.
+    var lastNumber: Int
+    /// The graph file that was changed beside the stored base, until somebody decides.
+    var fileConflict: FileConflict?
     /// Counts changes of overlays, so that what is shown of the sum has an entity tag of its own.
     var overlayRevision = 0
     var trail = RevisionTrail(from: "0")
@@ -72,6 +78,7 @@ package actor Engine {
         sampler = StatusSampler(clock: services.timeline.clock, events: services.events)
         layered = LayeredDocument(GraphDocument(["patchbay": 1, "nodes": [:]]))
         self.prepareDeadline = prepareDeadline
+        lastNumber = services.journal?.lastNumber ?? 0
     }
 
     /// The revision of the base.
@@ -93,8 +100,8 @@ package actor Engine {
     }
 
     /// A base with another content is another revision.
-    func countRevision(_ difference: JSONPatch) {
-        revisionNumber += 1
+    func countRevision(_ difference: JSONPatch, _ number: Int) {
+        revisionNumber = number
         trail.append(revision, difference)
     }
 
@@ -110,6 +117,7 @@ package actor Engine {
                 }
             }
             try await prepare(made)
+            if graph != nil { trip(.prepared) }
             // The end was asked for meanwhile: what came up now would not hear of it.
             guard !isDraining else { throw .draining }
             try await restart(plan.restarted, target, wiredBy: made)

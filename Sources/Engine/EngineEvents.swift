@@ -57,6 +57,8 @@ extension Engine {
     func announce(_ refusal: GraphRefusal) {
         switch refusal {
         case .stale, .draining: return
+        case .notRecorded(let fault):
+            services.events.post(Event(.graphRefused, cause: fault.message, data: ["reason": "notRecorded"]))
         case .invalid(let faults):
             services.events.post(
                 Event(

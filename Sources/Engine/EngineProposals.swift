@@ -6,6 +6,16 @@ extension Engine {
     /// Carries out a proposal, or says why not and leaves the graph as it was.
     @discardableResult
     package func propose(_ proposal: Proposal) async throws(GraphRefusal) -> Commit {
+        let (commit, isIntended) = try await transact(proposal)
+        // Behind the transaction: whoever comes next does not wait for this one's disk.
+        if isIntended {
+            await settleHistory()
+            trip(.outcomeWritten)
+        }
+        return commit
+    }
+
+    private func transact(_ proposal: Proposal) async throws(GraphRefusal) -> (Commit, isIntended: Bool) {
         await enterTransaction()
         defer { leaveTransaction() }
         do throws(GraphRefusal) { return try await commit(proposal) } catch {
@@ -14,16 +24,42 @@ extension Engine {
         }
     }
 
-    private func commit(_ proposal: Proposal) async throws(GraphRefusal) -> Commit {
+    private func commit(_ proposal: Proposal) async throws(GraphRefusal) -> (Commit, isIntended: Bool) {
         guard !isDraining else { throw .draining }
         let draft = try draft(proposal)
         let plan = GraphPlan.between(graph, draft.target)
         let report = PlanReport(plan, from: graph, to: draft.target, memory: ringMemory(plan, draft.target))
-        if !proposal.isDryRun {
-            if !plan.isEmpty { try await carryOut(plan, draft.target, proposal) }
-            if adopt(draft) || !plan.isEmpty { announce(plan, proposal) }
+        let isIntended = proposal.isDryRun ? false : try await carryOutWritten(draft, plan, proposal)
+        return (Commit(revision: revision, plan: plan, report: report.json, summary: report.summary), isIntended)
+    }
+
+    /// Intent → the change itself → outcome. A change of live settings alone, and what goes on air at start, are done at
+    /// once and written down behind.
+    /// - Returns: whether there was an intent.
+    private func carryOutWritten(
+        _ draft: Draft, _ plan: GraphPlan, _ proposal: Proposal
+    ) async throws(GraphRefusal) -> Bool {
+        let (entry, difference) = entry(of: proposal, from: layered.base.json, to: draft.layered.base.json)
+        let intent = graph != nil && plan.isStructural ? entry : nil
+        if let intent { try await writeIntent(intent) }
+        if !plan.isEmpty {
+            do throws(GraphRefusal) { try await carryOut(plan, draft.target, proposal) } catch {
+                if let intent { services.journal?.settle(intent.number, .undone(error.cause)) }
+                throw error
+            }
         }
-        return Commit(revision: revision, plan: plan, report: report.json, summary: report.summary)
+        if intent != nil { trip(.committed) }
+        let changes = proposal.author.isPerson ? nil : overlayEntry(of: proposal, to: draft.target.flat.document.json)
+        if adopt(draft, entry.map { ($0.number, difference) }) || !plan.isEmpty { announce(plan, proposal) }
+        if let intent {
+            services.journal?.settle(intent.number, .committed)
+        } else if let entry {
+            services.journal?.record(entry)
+        }
+        if let changes { services.journal?.record(changes) }
+        services.journal?.noteEvent(services.events.lastID)
+        if proposal.author == .file, case .document(let document) = proposal.change { tookFile(document.json) }
+        return intent != nil
     }
 
     /// A document in its layers, and the graph that it is.
@@ -123,17 +159,15 @@ extension Engine {
     }
 
     /// The draft is what runs from now on. Whether it is another document than before.
-    private func adopt(_ draft: Draft) -> Bool {
-        let difference = JSONPatch.difference(from: layered.base.json, to: draft.layered.base.json)
-        let isNewBase = graph == nil || !difference.operations.isEmpty
+    private func adopt(_ draft: Draft, _ revision: (number: Int, difference: JSONPatch)?) -> Bool {
         let hasNewOverlays = !draft.layered.hasOverlays(of: layered)
-        if isNewBase { countRevision(difference) }
+        if let revision { countRevision(revision.difference, revision.number) }
         if hasNewOverlays { overlayRevision += 1 }
         (layered, graph) = (draft.layered, draft.target)
         surroundings = draft.target.flat.surroundings
         for node in draft.target.nodes { nodes[node.id]?.resolved = node }
         watchNodes()
-        return isNewBase || hasNewOverlays
+        return revision != nil || hasNewOverlays
     }
 }
 

@@ -25,6 +25,8 @@ package struct EngineServices: Sendable {
     package let ringBudget: RingBudget
     /// Where nodes get slots that they write; nil where there is no frame cache.
     package var slotHost: (any SlotHost)?
+    /// Who writes down what is done to the graph; nil: nobody.
+    package var journal: (any TransactionJournal)?
 
     package init(
         timeline: Timeline, files: FileService, log: EngineLog, dataFolder: String, ringFolder: String,

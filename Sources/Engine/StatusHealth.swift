@@ -26,7 +26,7 @@ extension Engine {
             ("nodes", .object(JSONObject(states))),
             ("faults", .array(troubled.map { $0.faultReport(starving: readers(of: $0.id)) })),
             ("late", .array(nodes.filter(\.budget.isBroken).map { .string($0.id) })),
-            ("files", services.files.report), ("rings", ringReport),
+            ("graph", graphReport), ("files", services.files.report), ("rings", ringReport),
         ]
         return HealthReport(json: .object(JSONObject(members)), isHealthy: !hasFailed)
     }
@@ -40,6 +40,14 @@ extension Engine {
             return behind.insert(node.id).inserted
         }
         return found.map(\.id)
+    }
+
+    /// The revision, what must be decided about the file, and how the writing of history goes.
+    private var graphReport: JSON {
+        [
+            "revision": .string(revision), "fileConflict": fileConflict.map { .string($0.sentence) } ?? .null,
+            "history": historyReport ?? .null,
+        ]
     }
 
     /// Whether a graph runs here, all of it.

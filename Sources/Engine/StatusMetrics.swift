@@ -27,6 +27,12 @@ extension Engine {
             "patchbay_log_lost_records_total", .counter, "Log records lost because the queue was full.",
             services.log.lost.load(ordering: .relaxed))
         text.write(services.events)
+        if let history = services.journal?.report {
+            text.single("patchbay_history_waiting", .gauge, "Changes that are not on disk yet.", history.waiting)
+            text.single(
+                "patchbay_history_lost_total", .counter, "Changes left out of the history since too many waited.",
+                history.lost)
+        }
         ProcessFigures.write(to: &text)
         return text.text
     }

@@ -16,7 +16,11 @@ struct EnginePlane: ControlPlane {
     }
 
     func changeGraph(_ change: GraphChange) async throws(APIProblem) -> GraphChangeAnswer {
-        let proposal = try Proposal(change, vetting: vet)
+        try await carryOut(try Proposal(change, vetting: vet), change)
+    }
+
+    /// Carries a proposal out, and answers as the change asks for.
+    func carryOut(_ proposal: Proposal, _ change: GraphChange) async throws(APIProblem) -> GraphChangeAnswer {
         let commit: Commit
         do throws(GraphRefusal) { commit = try await engine.propose(proposal) } catch { throw APIProblem(error) }
         if change.isDryRun {
@@ -91,6 +95,9 @@ extension APIProblem {
             self.init(
                 Code(fault.code), "\(node) did not start, so nothing was changed: \(fault.message)",
                 pointer: "\(JSONPointer(["nodes", node]))")
+        case .notRecorded(let fault):
+            self.init(fault)
+            detail = "Nothing was changed, since it could not be written down: \(fault.message)."
         case .draining: self.init(.unavailable, "The engine is ending and takes no changes any more.")
         }
     }

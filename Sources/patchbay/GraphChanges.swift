@@ -21,8 +21,12 @@ extension Proposal {
         do throws(JSONFault) { json = try JSONText(change.body).parse() } catch {
             throw APIProblem(.malformed, "The body is not JSON: \(error).")
         }
-        self.init(
-            try Self.change(change.form, json), by: .person(change.author ?? "http"), reason: change.reason)
+        try self.init(change, try Self.change(change.form, json), vetting: vetting)
+    }
+
+    /// Whatever is to be changed, in the way that a client asks for.
+    init(_ change: GraphChange, _ content: Change, vetting: GraphVetting?) throws(APIProblem) {
+        self.init(content, by: .person(change.author ?? "http"), reason: change.reason)
         ifMatch = change.ifMatch
         isForced = change.isForced
         isDryRun = change.isDryRun

@@ -1,5 +1,5 @@
 // The least of an HTTP/1.1 client: one request to a numeric address, no TLS, a bounded answer. For commands that ask an
-// engine. Blocks, five seconds at most for each read.
+// engine. Blocks, five seconds at most for each read unless it is told to be more patient.
 import API
 import CLinux
 
@@ -74,13 +74,51 @@ struct HTTPClient {
 
     /// One request; the answer's status and body. A 401 is a failure.
     func send(_ method: String, _ path: String, json: [UInt8]? = nil) throws(Failure) -> (status: Int, body: [UInt8]) {
-        let descriptor = try connect()
+        let answer = try exchange(method, path, json.map { Body(type: "application/json", bytes: $0) })
+        return (answer.status, answer.body)
+    }
+
+    /// What a request carries.
+    struct Body {
+        let type: String
+        let bytes: [UInt8]
+    }
+
+    /// What an engine answered.
+    struct Answer {
+        let status: Int
+        /// Without quotes; nil where there is none.
+        let entityTag: String?
+        let body: [UInt8]
+    }
+
+    /// One request. A 401 is a failure.
+    /// - Parameters:
+    ///   - revision: the one that the graph must be at.
+    ///   - seconds: how long each read may take.
+    func exchange(
+        _ method: String, _ path: String, _ body: Body? = nil, ifMatch revision: String? = nil,
+        seconds: Int = Self.timeoutSeconds
+    ) throws(Failure) -> Answer {
+        let descriptor = try connect(seconds)
         defer { close(descriptor) }
         var head = "\(method) \(path) HTTP/1.1\r\nHost: \(authority)\r\nConnection: close\r\n"
         if let token { head += "Authorization: Bearer \(token)\r\n" }
-        if let json { head += "Content-Type: application/json\r\nContent-Length: \(json.count)\r\n" }
-        try send(Array((head + "\r\n").utf8) + (json ?? []), descriptor)
-        return try Self.split(try receive(descriptor))
+        if let revision { head += "If-Match: \"\(revision)\"\r\n" }
+        if let body { head += "Content-Type: \(body.type)\r\nContent-Length: \(body.bytes.count)\r\n" }
+        if body == nil, method != "GET" { head += "Content-Length: 0\r\n" }
+        try send(Array((head + "\r\n").utf8) + (body?.bytes ?? []), descriptor)
+        let answer = try receive(descriptor)
+        let (status, rest) = try Self.split(answer)
+        return Answer(status: status, entityTag: Self.entityTag(of: answer.dropLast(rest.count)), body: rest)
+    }
+
+    private static func entityTag(of head: ArraySlice<UInt8>) -> String? {
+        for line in String(decoding: head, as: UTF8.self).split(separator: "\r\n") {
+            guard line.lowercased().hasPrefix("etag:") else { continue }
+            return line.split(separator: "\"").dropFirst().first.map(String.init)
+        }
+        return nil
     }
 
     /// Follows a stream of lines for as long as the engine keeps it up. HTTP/1.0: without chunks.
@@ -120,9 +158,10 @@ struct HTTPClient {
         throw Failure("http://\(authority) has ended the stream")
     }
 
-    private func connect() throws(Failure) -> Int32 {
+    /// - Parameter seconds: how long each read may take.
+    private func connect(_ seconds: Int = Self.timeoutSeconds) throws(Failure) -> Int32 {
         let descriptor = linux_connect(
-            address.octets, Int32(address.octets.count), address.port, Int64(Self.timeoutSeconds))
+            address.octets, Int32(address.octets.count), address.port, Int64(seconds))
         guard descriptor < 0 else { return descriptor }
         throw Failure(
             "no engine answers at http://\(authority): \(errorText(-descriptor)); start one with \"patchbay run\", "

@@ -106,7 +106,7 @@ struct Arguments: Sendable, Equatable {
         if operands.count < required {
             throw UsageError("\(command.name) needs \(command.operands[operands.count]): \(command.synopsis).")
         }
-        if operands.count > command.operands.count {
+        if operands.count > command.operands.count, command.operands.last?.hasSuffix("…]") != true {
             throw UsageError("\"\(operands[command.operands.count])\" is more than \(command.synopsis) takes.")
         }
     }
@@ -115,7 +115,7 @@ struct Arguments: Sendable, Equatable {
 /// One command of the program.
 struct Command: Sendable {
     let name: String
-    /// `GRAPH`; `[KIND]` where it may be left out.
+    /// `GRAPH`; `[KIND]` where it may be left out, `[KIND…]` where there may be several.
     let operands: [String]
     let summary: String
     let options: [Option]

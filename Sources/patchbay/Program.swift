@@ -10,7 +10,8 @@ enum Program {
     static let commands: [Command] = [
         RunCommand.command, CheckCommand.command, KindsCommand.command, ProbeCommand.command, StatusCommand.command,
         TopCommand.command, EventsCommand.command,
-        RingCommand.command, IngestCommand.command, DoctorCommand.command,
+        GraphCommand.command, ChangeCommands.set, ChangeCommands.connect, ChangeCommands.add, ChangeCommands.remove,
+        ChangeCommands.switchInput, RingCommand.command, IngestCommand.command, DoctorCommand.command,
         Command("help", ["[COMMAND]"], "Explains a command.") { (arguments) async throws(UsageError) in
             guard let name = arguments.operands.first else {
                 writeToStandardOutput(overview)

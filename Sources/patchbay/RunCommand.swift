@@ -8,6 +8,7 @@ import Files
 import FrameCache
 import Graph
 import Media
+import Store
 
 enum RunCommand {
     static let command = Command(
@@ -22,6 +23,7 @@ enum RunCommand {
             Option("media", "DIR", isRepeatable: true, "A folder whose files may be named over HTTP."),
             Option("site", "FILE", "Settings by kind for every node of this machine, behind templates and nodes."),
             Option("set", "NODE.SETTING=VALUE", isRepeatable: true, "Sets a setting of the graph."),
+            Option("fresh", "Begins with the file, whatever was changed over HTTP in earlier runs."),
             Option("for", "TIME", "Drains after this time, as in 15s or 2m."),
             Option("drain", "TIME", "How long an end may take; 10s by default."),
             Option(
@@ -32,6 +34,9 @@ enum RunCommand {
             Option("quiet", "Says nothing at start and end unless something is wrong."),
         ]
     ) { (arguments) async throws(UsageError) in
+        #if DEBUG
+            armTestTripwire()
+        #endif
         let options = try RunOptions(arguments)
         let file: GraphFile
         do throws(GraphFileError) {
@@ -55,14 +60,15 @@ enum RunCommand {
         }
         stops.removeAtSecondSignal(rings.path)
         let sockets = try Sockets(options)
-        let run = try Run(options, dataFolder: data.path, ringFolder: rings.path)
-        let code = try await serve(file, run, sockets, options, stops, dataFolder: data.path)
+        let start = try StartingGraph(file, options, dataFolder: data.path)
+        let run = try Run(options, dataFolder: data.path, ringFolder: rings.path, journal: start.journal)
+        let code = try await serve(start, run, sockets, options, stops, dataFolder: data.path)
         run.close(within: options.drain)
         return code
     }
 
     private static func serve(
-        _ file: GraphFile, _ run: Run, _ sockets: consuming Sockets, _ options: RunOptions, _ stops: StopRequests,
+        _ start: StartingGraph, _ run: Run, _ sockets: consuming Sockets, _ options: RunOptions, _ stops: StopRequests,
         dataFolder: String
     ) async throws(StartError) -> ExitCode {
         let servers = try Servers(sockets, run, options, dataFolder: dataFolder)
@@ -74,14 +80,15 @@ enum RunCommand {
         run.engine.sampler.add { run.slots.sweep() }
         try starting { () throws(ThreadFault) in try run.engine.sampler.start() }
         defer { run.engine.sampler.stop() }
-        do throws(GraphRefusal) { try await run.engine.propose(file.proposal) } catch {
-            writeToStandardError("patchbay: \(StartError(error, file: options.graph))\n")
+        do throws(GraphRefusal) { try await start.goOnAir(run.engine) } catch {
+            writeToStandardError("patchbay: \(StartError(error, file: options.graph))\(start.remedy)\n")
             _ = await run.engine.drain(within: options.drain)
             if case .invalid = error { return .badDocument }
             return .failure
         }
         run.slots.removeStaleOutlets()
         if !options.isQuiet { await Greeting(run.engine, servers, options).write() }
+        FileReload(run.engine, options).begin()
         let cause = await stops.first(of: run.engine, after: options.duration)
         if !options.isQuiet { writeToStandardError(cause.sentence(options.drain)) }
         return await end(run.engine, options)
@@ -106,7 +113,7 @@ enum RunCommand {
 extension GraphFile {
     /// To make this file the graph, with all that stands around it.
     var proposal: Proposal {
-        var proposal = Proposal(.document(document), by: .person("file"))
+        var proposal = Proposal(.document(document), by: .file)
         proposal.surroundings = surroundings
         return proposal
     }
@@ -124,6 +131,7 @@ struct StartError: Error, CustomStringConvertible {
             case .invalid(let faults): GraphFileError.invalid(path: file, faults).description
             case .notStarted(let node, let fault): "\(node) did not start: \(fault.message)"
             case .owned(let fault): "\(fault)"
+            case .notRecorded(let fault): fault.message
             case .patch, .stale, .draining: "the graph was not taken: the engine is ending."
             }
     }
@@ -145,18 +153,29 @@ struct Run: Sendable {
     let services: EngineServices
     /// The frame cache.
     let slots: SlotRegistry
+    /// Writes the history, where one is kept.
+    private(set) var journal: GraphJournal?
 
-    init(_ options: RunOptions, dataFolder: String, ringFolder: String) throws(StartError) {
+    init(
+        _ options: RunOptions, dataFolder: String, ringFolder: String, journal: GraphJournal? = nil
+    ) throws(StartError) {
         let clock = SystemClock()
         let log = try starting { () throws(ThreadFault) in
             try EngineLog(clock: clock, minimum: options.logLevel, format: options.logFormat)
         }
         let files = try starting { () throws(FileFault) in try FileService() }
-        self.init(
-            EngineServices(
-                timeline: Timeline(clock: clock), files: files, log: log, dataFolder: dataFolder,
-                ringFolder: ringFolder, live: LiveDirectory(), outputRoots: options.roots,
-                ringGroup: options.ringGroup, ringBudget: RingBudget(limit: options.ringMemory)))
+        var services = EngineServices(
+            timeline: Timeline(clock: clock), files: files, log: log, dataFolder: dataFolder,
+            ringFolder: ringFolder, live: LiveDirectory(), outputRoots: options.roots,
+            ringGroup: options.ringGroup, ringBudget: RingBudget(limit: options.ringMemory))
+        if let journal {
+            try starting { () throws(ThreadFault) in try journal.start() }
+            services.journal = journal
+            // Ids begin at the wall clock, which may have been set back since.
+            if journal.lastEventID > services.events.lastID { services.events.goOn(behind: journal.lastEventID) }
+        }
+        self.init(services)
+        self.journal = journal
     }
 
     /// - Parameter host: who makes the slots that nodes write; this engine's own frame cache without one.
@@ -177,6 +196,10 @@ struct Run: Sendable {
         let deadline = services.timeline.clock.monotonic + limit.nanoseconds
         if !services.files.shutdown(deadline: deadline) {
             services.log.record(.error, "a disk did not answer within \(describe(limit)): files may be incomplete")
+        }
+        if journal?.close(within: MediaTime(nanoseconds: max(deadline - services.timeline.clock.monotonic, 0))) == false
+        {
+            services.log.record(.error, "the disk of the history did not answer: the last changes may not be in it")
         }
         services.log.close()
     }

@@ -27,6 +27,8 @@ struct RunOptions: Sendable {
     let logFormat: LogFormat
     let logLevel: LogLevel
     let isQuiet: Bool
+    /// Whether what earlier runs stored is not looked at.
+    let isFresh: Bool
 
     init(_ arguments: Arguments) throws(UsageError) {
         graph = arguments.operands[0]
@@ -47,6 +49,7 @@ struct RunOptions: Sendable {
         logFormat = try Self.choice(arguments, "log-format", LogFormat.allCases, \.rawValue) ?? .text
         logLevel = try Self.choice(arguments, "log-level", LogLevel.allCases, \.name) ?? .info
         isQuiet = arguments.has("quiet")
+        isFresh = arguments.has("fresh")
     }
 
     private static func address(_ arguments: Arguments, _ name: String) throws(UsageError) -> ListenAddress? {

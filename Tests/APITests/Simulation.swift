@@ -69,6 +69,25 @@ final class SimulatedEngine: ControlPlane {
         return result
     }
 
+    /// Revisions 1 and 2 are there; the history itself can't be read below 2.
+    func revisions(before: Int?, limit: Int) async throws(APIProblem) -> [UInt8] {
+        if let before, before < 2 { throw APIProblem(.unavailable, "The disk does not answer.") }
+        return Array("{\"before\":\(before ?? 0),\"limit\":\(limit)}".utf8)
+    }
+
+    func revision(_ number: Int) async throws(APIProblem) -> [UInt8]? {
+        number <= 2 ? Array("{\"revision\":\(number)}".utf8) : nil
+    }
+
+    func restore(_ number: Int, _ change: GraphChange) async throws(APIProblem) -> GraphChangeAnswer? {
+        if change.ifMatch == "old" { throw APIProblem(.revisionMismatch, "The graph has moved on.") }
+        guard number <= 2 else { return nil }
+        return GraphChangeAnswer(
+            json: Array("{\"restored\":\(number)}".utf8), revision: "r3", summary: "\(change.isDryRun)")
+    }
+
+    func restartNode(_ id: String) async throws(APIProblem) -> [UInt8]? { await node(id) }
+
     func nodes() async -> [UInt8] { state.withLock { $0.nodes } }
 
     func node(_ id: String) async -> [UInt8]? {

@@ -16,7 +16,10 @@ final class TestEngine: Sendable {
     let services: EngineServices
     let folder: String
 
-    init(kinds: [NodeKind] = TestEngine.kinds, prepareDeadline: MediaTime = .seconds(10)) throws {
+    init(
+        kinds: [NodeKind] = TestEngine.kinds, prepareDeadline: MediaTime = .seconds(10),
+        journal: (any TransactionJournal)? = nil
+    ) throws {
         folder = "/dev/shm/patchbay-test-\(getpid())-\(UInt32.random(in: 0 ... .max))"
         for path in [folder, folder + "/rings", folder + "/data"] { mkdir(path, 0o755) }
         let clock = SystemClock()
@@ -25,6 +28,7 @@ final class TestEngine: Sendable {
             log: try EngineLog(clock: clock, minimum: .warning),
             dataFolder: folder + "/data", ringFolder: folder + "/rings", live: LiveDirectory())
         services.slotHost = SlotRegistry(services)
+        services.journal = journal
         self.services = services
         engine = Engine(kinds: kinds, services: services, prepareDeadline: prepareDeadline)
     }

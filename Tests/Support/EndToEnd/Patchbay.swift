@@ -27,11 +27,14 @@ package final class Patchbay {
     /// - Parameters:
     ///   - data: its data folder, which may hold what an earlier run left.
     ///   - port: 0 for a free one.
-    package init(_ graph: String, data: Scratch, port: UInt16 = 0, _ options: [String] = []) throws {
+    ///   - environment: each as `NAME=VALUE`, for this program alone.
+    package init(
+        _ graph: String, data: Scratch, port: UInt16 = 0, environment: [String] = [], _ options: [String] = []
+    ) throws {
         self.data = data
-        child = try ChildProcess(
-            Self.program,
-            ["run", graph, "--data", data.file("data"), "--listen", "127.0.0.1:\(port)"] + options)
+        let words =
+            environment + [Self.program, "run", graph, "--data", data.file("data"), "--listen", "127.0.0.1:\(port)"]
+        child = try ChildProcess(words[0], Array(words.dropFirst()) + options)
         let child = child
         var found: UInt16?
         let isUp = holds(within: 30) {

@@ -122,9 +122,10 @@ package final class GraphRun: Sendable {
 
     /// - Parameter dataFolder: may hold what an earlier run left.
     /// - Parameter host: who makes slots that nodes write.
+    /// - Parameter journal: who writes down what is done to the graph.
     package init(
         _ kinds: [NodeKind], dataFolder: String, fileMemory: Int = 64 << 20,
-        host: ((EngineServices) -> any SlotHost)? = nil
+        journal: (any TransactionJournal)? = nil, host: ((EngineServices) -> any SlotHost)? = nil
     ) throws {
         let clock = SystemClock()
         ringFolder = "/dev/shm/patchbay-test-\(UUID().uuidString)"
@@ -134,6 +135,7 @@ package final class GraphRun: Sendable {
             log: try EngineLog(clock: clock, minimum: .debug), dataFolder: dataFolder, ringFolder: ringFolder,
             live: LiveDirectory())
         services.slotHost = host?(services)
+        services.journal = journal
         self.services = services
         engine = Engine(kinds: kinds, services: services)
     }
