@@ -198,8 +198,13 @@ package final class Inlet: @unchecked Sendable {
             }
         } catch {
             figures.refusals.wrappingAdd(1, ordering: .relaxed)
-            if case .leasesDoNotFit = error { port.requestRenewal() }
-            return nil
+            guard case .leasesDoNotFit = error else { return nil }
+            guard port.isOver else {
+                port.requestRenewal()
+                return nil
+            }
+            hasEnded = true
+            return .ended
         }
         joinedGeneration = ring.generation
         countSkipped()

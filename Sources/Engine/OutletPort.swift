@@ -134,8 +134,11 @@ package final class OutletPort: @unchecked Sendable {
     }
 
     /// Whether the ring has room for all who are wired: a newcomer that took a place in a smaller one would take it from
-    /// a reader that has still to join.
-    func hasRoom(_ mapping: RingMapping) -> Bool { leases.load(ordering: .relaxed) <= Int(mapping.leasesRoom) }
+    /// a reader that has still to join. Where the writer has ended nobody makes a larger one: a newcomer takes what there
+    /// is, and comes to the end like the others.
+    func hasRoom(_ mapping: RingMapping) -> Bool {
+        isOver || leases.load(ordering: .relaxed) <= Int(mapping.leasesRoom)
+    }
 
     /// Leases (+ 1 for each reader) that a new ring must have room for: those of the wired readers.
     var leasesRoom: UInt32 { UInt32(max(0, leases.load(ordering: .relaxed))) }
@@ -149,6 +152,8 @@ package final class OutletPort: @unchecked Sendable {
 
     var generation: UInt32 { generationWord.load(ordering: .sequentiallyConsistent) }
     package var signal: Signal { Signal(rawValue: signalWord.load(ordering: .sequentiallyConsistent)) ?? .waiting }
+    /// Whether nobody writes it any more, for good.
+    var isOver: Bool { signal == .ended || signal == .removed }
     func currentRing() -> Ring? { ring.withLock { $0 } }
     package var mapping: RingMapping? { currentRing()?.mapping }
     package var format: StreamFormat? { currentRing()?.format }
