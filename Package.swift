@@ -90,6 +90,12 @@ let package = Package(
         .testTarget(
             name: "StoreTests", dependencies: ["Store", "Engine", "Graph", "Media", "CSQLite", "CLinux"],
             swiftSettings: strict),
+        .testTarget(
+            name: "RoutingTests",
+            dependencies: [
+                "Routing", "Capture", "Codecs", "Recording", "Engine", "Rings", "Graph", "GraphHarness", "Media",
+            ],
+            swiftSettings: strict),
         .testTarget(name: "FilesTests", dependencies: ["Files", "CLinux"], swiftSettings: strict),
         // HLS: its tests, and the RFC 8216 checker that they share with the end-to-end tests.
         .target(name: "HLSChecker", path: "Tests/Support/HLSChecker", swiftSettings: strict),

@@ -187,5 +187,3 @@ extension StreamDescription {
         return .init(timeBase: timeBase, bits: timestampBits, period: period)
     }
 }
-
-extension NodeContext: Interruption {}

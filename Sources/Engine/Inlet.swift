@@ -4,6 +4,7 @@
 // Between two grains at most one of these is the case: rewired, drained the old generation (join the next), no signal,
 // ended. `nextNews` works through them; the runner calls it before each step, so a node sees a format before the first
 // grain that has it.
+import CRingLayout
 package import Graph
 package import Media
 package import Rings
@@ -79,6 +80,12 @@ package final class Inlet: @unchecked Sendable {
         case .leasesSpent: return .nothing
         case .corrupt: return .nothing
         }
+    }
+
+    /// Whether a raw grain that is not taken now may be overwritten before the next look.
+    package var isNearlyLapped: Bool {
+        guard let mapping = frames?.mapping, let lag = frames?.lag else { return false }
+        return lag + 1 >= UInt64(mapping.identity.depth)
     }
 
     /// Looks at the next packet; `take` or `skip` must follow before the next look.

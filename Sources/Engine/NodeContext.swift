@@ -1,4 +1,5 @@
 // What a node is given of the engine: its name, its ports, its clock, its log, its counters. No way to anything else.
+import AV
 package import Files
 package import Graph
 package import Synchronization
@@ -104,6 +105,9 @@ package final class NodeContext: Sendable {
     package func log(_ level: LogLevel, _ message: String) { services.log.record(level, node: id, message) }
 }
 
+/// libav asks it whether to give up.
+extension NodeContext: Interruption {}
+
 /// What a node counts beside its ports. Written on its lane, read anywhere.
 package final class NodeCounters: Sendable {
     /// Steps that took longer than the period of what they handle.
@@ -112,6 +116,8 @@ package final class NodeCounters: Sendable {
     package let errors = Atomic<UInt64>(0)
     /// Grains left out on purpose (before the first key frame, behind a hole).
     package let skipped = Atomic<UInt64>(0)
+    /// Grains made where none came: repeats, slates, silence.
+    package let filled = Atomic<UInt64>(0)
     /// Starts after a fault.
     package let restarts = Atomic<UInt64>(0)
 }

@@ -56,6 +56,9 @@ extension Engine {
         total("skipped", "Grains left out on purpose: before the first key frame, behind a hole.") {
             $0.runner.context.counters.skipped.load(ordering: .relaxed)
         }
+        total("filled", "Grains made where none came: repeats, slates, silence.") {
+            $0.runner.context.counters.filled.load(ordering: .relaxed)
+        }
         total("slow_steps", "Steps that took longer than a frame.") {
             $0.runner.context.counters.slowSteps.load(ordering: .relaxed)
         }

@@ -81,7 +81,7 @@ extension NodeCounters {
     fileprivate var json: JSON {
         [
             "slowSteps": .count(slowSteps.load(ordering: .relaxed)), "errors": .count(errors.load(ordering: .relaxed)),
-            "skipped": .count(skipped.load(ordering: .relaxed)),
+            "skipped": .count(skipped.load(ordering: .relaxed)), "filled": .count(filled.load(ordering: .relaxed)),
         ]
     }
 }

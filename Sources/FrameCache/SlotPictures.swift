@@ -124,7 +124,7 @@ struct SlotPictures {
             }
         } else {
             outcome = slot.publish(grain, sideData: lease.sideData, isCopy: true) { room in
-                copy(bytes, source.planes, into: room, target)
+                target.copy(from: bytes, as: source.planes, into: room)
             }
         }
         try check(outcome, slot)
@@ -147,24 +147,5 @@ struct SlotPictures {
         grain.isKey = true
         grain.flags |= source.flags & (PBR_GRAIN_CORRUPT | PBR_GRAIN_INTERLACED | PBR_GRAIN_TOP_FIELD_FIRST)
         return grain
-    }
-
-    /// Line by line: decoders pad their pictures otherwise than slots.
-    private func copy(
-        _ bytes: UnsafeRawBufferPointer, _ planes: PlaneLayout, into room: UnsafeMutableRawBufferPointer,
-        _ target: VideoFormat
-    ) {
-        let size = target.picture.size
-        for plane in 0..<target.pixelFormat.planeCount {
-            let line = target.pixelFormat.lineSize(plane: plane, width: size.width)
-            for y in 0..<target.pixelFormat.lineCount(plane: plane, height: size.height) {
-                let (from, to) = (
-                    planes.offsets[plane] + y * planes.strides[plane],
-                    target.planes.offsets[plane] + y * target.planes.strides[plane]
-                )
-                UnsafeMutableRawBufferPointer(rebasing: room[to..<(to + line)]).copyMemory(
-                    from: UnsafeRawBufferPointer(rebasing: bytes[from..<(from + line)]))
-            }
-        }
     }
 }

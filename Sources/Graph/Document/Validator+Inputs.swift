@@ -4,6 +4,7 @@
 extension Validator {
     /// The references of a node's inlets, in the order of the kind's declaration.
     mutating func readInputs(_ json: JSON?, _ kind: KindDeclaration, at node: JSONPointer) -> [Wire] {
+        if kind.groups != nil { return readGroups(json, kind, at: node) }
         let pointer = node / "inputs"
         let before = faults.count
         var wires: [Wire] = []
@@ -84,7 +85,7 @@ extension Validator {
     }
 
     /// `"node.outlet"`, `"node"`, or `{ "from": …, "behind": … }`.
-    private mutating func readEdge(
+    mutating func readEdge(
         _ json: JSON, _ inlet: InletDeclaration, key: String?, at pointer: JSONPointer, program: String?
     ) -> Wire? {
         let wire = { (reference: String, behind: Behind?, place: JSONPointer) in

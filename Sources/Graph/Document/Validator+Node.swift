@@ -23,6 +23,7 @@ extension Validator {
         let budget = definition["budget"].flatMap { readBudget($0, at: pointer / "budget") }
         guard let settings else { return draft }
         check(settings, kind, at: pointer / "settings")
+        checkChoice(settings, kind, definition["inputs"], at: pointer)
         guard let tracks, let outlets = draft.outlets else { return draft }
         draft.parts = NodeParts(
             kind: kind, settings: settings, outlets: outlets, tracks: tracks, program: program, lane: lane,

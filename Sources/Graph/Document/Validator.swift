@@ -103,7 +103,7 @@ struct Validator {
         for (id, json) in nodes.members {
             if hasOldExports, let old = previous?[id], let definition = json.object,
                 definition.isIdentical(to: old.definition),
-                hasOldPrograms || definition["inputs"]?.string == nil
+                hasOldPrograms || !takesProgram(definition)
             {
                 drafts.append(NodeDraft(id: id, reusing: old))
             } else {
@@ -114,6 +114,17 @@ struct Validator {
             var draft = read(drafts[i].id, .object(drafts[i].definition))
             draft.isUnchanged = true
             drafts[i] = draft
+        }
+    }
+
+    /// Whether a node is wired by the name of a program, wholly or in one of its groups.
+    private func takesProgram(_ definition: JSONObject) -> Bool {
+        switch definition["inputs"] {
+        case .string?: true
+        case .object(let inputs)?:
+            definition["kind"]?.string.flatMap { catalogue[$0] }?.groups != nil
+                && inputs.members.contains { $0.value.string != nil }
+        default: false
         }
     }
 

@@ -28,6 +28,15 @@ package struct InletDeclaration: Sendable {
     }
 }
 
+/// A kind whose `inputs` are named groups: each is a program, or has an edge for each inlet. An edge's inlet has the
+/// group's name as its key: `"main": { "video": … }` ends at `video/main`.
+package struct InputGroups: Sendable {
+    /// The setting that names one of them, absent for the first.
+    package let choice: String?
+
+    package init(chosenBy setting: String? = nil) { choice = setting }
+}
+
 /// A port that gives something out.
 package struct OutletDeclaration: Sendable {
     package let name: String
@@ -142,6 +151,8 @@ package final class KindDeclaration: Sendable {
     /// One sentence.
     package let summary: String
     package let inlets: [InletDeclaration]
+    /// Where documents wire groups of inlets under names of their own; nil where `inputs` has the inlets themselves.
+    package let groups: InputGroups?
     package let outlets: OutletRule
     package let settings: [SettingDeclaration]
     package let placement: Placement
@@ -150,9 +161,10 @@ package final class KindDeclaration: Sendable {
     /// Rules between settings; only called with settings that are each valid.
     package let check: @Sendable (SettingValues) -> [SettingFault]
 
-    /// - Precondition: no inlet, fixed outlet or setting has the name of another.
+    /// - Precondition: no inlet, fixed outlet or setting has the name of another; with groups every inlet takes many.
     package init(
-        _ name: String, _ summary: String, inlets: [InletDeclaration] = [], outlets: OutletRule = .fixed([]),
+        _ name: String, _ summary: String, inlets: [InletDeclaration] = [], groups: InputGroups? = nil,
+        outlets: OutletRule = .fixed([]),
         settings: [SettingDeclaration] = [], placement: Placement = .own,
         pacing: @escaping @Sendable (SettingValues) -> Pacing = { _ in .followsInlets },
         claims: @escaping @Sendable (SettingValues) -> [ResourceClaim] = { _ in [] },
@@ -160,9 +172,11 @@ package final class KindDeclaration: Sendable {
     ) {
         precondition(Set(inlets.map(\.name)).count == inlets.count, "\(name): two inlets of one name")
         precondition(Set(settings.map(\.name)).count == settings.count, "\(name): two settings of one name")
+        precondition(groups == nil || inlets.allSatisfy(\.takesMany), "\(name): an inlet of groups takes many")
         self.name = name
         self.summary = summary
         self.inlets = inlets
+        self.groups = groups
         self.outlets = outlets
         self.settings = settings
         self.placement = placement

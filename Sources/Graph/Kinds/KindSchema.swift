@@ -78,6 +78,12 @@ extension KindDeclaration {
     }
 
     private var inputSchema: JSON {
+        guard groups != nil else { return groupSchema }
+        return ["type": "object", "minProperties": 1, "additionalProperties": groupSchema]
+    }
+
+    /// What wires the inlets together: a program, or an edge for each.
+    private var groupSchema: JSON {
         let edge: JSON = [
             "anyOf": [
                 ["type": "string"],
@@ -92,7 +98,7 @@ extension KindDeclaration {
         ]
         let properties = inlets.map { inlet -> JSONObject.Member in
             let several: JSON = ["anyOf": [edge, ["type": "object", "additionalProperties": edge]]]
-            let schema = (inlet.takesMany ? several : edge).object ?? JSONObject()
+            let schema = (inlet.takesMany && groups == nil ? several : edge).object ?? JSONObject()
             let text = inlet.documentation.isEmpty ? "Takes \(inlet.phrase)." : inlet.documentation
             return (inlet.name, .object(schema.setting("description", to: .string(text))))
         }

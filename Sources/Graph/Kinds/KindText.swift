@@ -16,8 +16,9 @@ extension KindDeclaration {
     /// Everything of this kind: ports, settings, defaults, units, and which settings are live.
     package var manual: String {
         var lines = ["\(name): \(summary)"]
+        if groups != nil { lines.append("  in   named groups, each a program or an edge for each of:") }
         for inlet in inlets {
-            let notes = [inlet.isRequired ? "required" : nil, inlet.takesMany ? "takes several" : nil].compactMap(
+            let notes = [inlet.isRequired ? "required" : nil, inlet.takesMany && groups == nil ? "takes several" : nil].compactMap(
                 \.self)
             lines.append(
                 "  in   \(inlet.name): \(inlet.phrase)" + (notes.isEmpty ? "" : " (\(notes.joined(separator: ", ")))")

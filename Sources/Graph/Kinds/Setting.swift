@@ -71,6 +71,15 @@ extension Setting where Value == FilePath {
     }
 }
 
+extension Setting where Value == FilePath? {
+    /// Something that the node reads, where it is given.
+    package func asInput() -> Setting {
+        var setting = self
+        setting.isInput = true
+        return setting
+    }
+}
+
 extension Setting {
     /// Held to `range` where it is given, both ends included.
     package func within<Bound: SettingValue & Comparable>(_ range: ClosedRange<Bound>) -> Setting

@@ -41,6 +41,12 @@ struct Subject: Sendable, CustomTestStringConvertible {
             name: "encode.audio", inputs: [("audio", "source.rawsound")], outlets: ["audio"],
             settings: ["encoder": "libopus"], change: ("bitrate", "64k")),
         Subject(
+            name: "switch",
+            inputs: [
+                ("main/video", "source.rawpictures"), ("main/audio", "source.rawsound"),
+                ("spare/video", "source.rawpictures"), ("spare/audio", "source.rawsound"),
+            ], outlets: ["video", "audio"], change: ("size", "32x18")),
+        Subject(
             name: "sink.hls", inputs: [("video", "source.codedpictures"), ("audio", "source.codedsound")], outlets: [],
             settings: ["path": "contract"], change: ("segment", "1s")),
         Subject(
@@ -71,7 +77,11 @@ struct Subject: Sendable, CustomTestStringConvertible {
                         "grains": .number(JSONNumber(grains)),
                     ],
                 ])
-            wires = wires.setting(input.inlet, to: .string("s\(i)"))
+            // "main/video" is an inlet of a group.
+            let path = input.inlet.split(separator: "/").map(String.init)
+            let edge = JSON.string("s\(i)")
+            let group = (wires[path[0]]?.object ?? JSONObject()).setting(path[path.count - 1], to: edge)
+            wires = wires.setting(path[0], to: path.count == 1 ? edge : .object(group))
         }
         nodes = nodes.setting("subject", to: ["kind": .string(name), "inputs": .object(wires), "settings": settings])
         for outlet in outlets {
@@ -86,6 +96,7 @@ struct Subject: Sendable, CustomTestStringConvertible {
     static let kinds =
         TestEngine.withFaults + [
             NodeKind(HLSSink.self), NodeKind(RecordSink.self), NodeKind(RingSink.self), NodeKind(URLSource.self),
+            NodeKind(SwitchNode.self),
             NodeKind(ScriptedSource<RawVideoScript>.self),
             NodeKind(ScriptedSource<RawAudioScript>.self), NodeKind(ScriptedSource<CodedVideoScript>.self),
             NodeKind(ScriptedSource<CodedAudioScript>.self),
