@@ -52,11 +52,24 @@ extension LiveNode {
     }
 
     private func inletStatus(_ edge: ResolvedInlet) -> JSON {
-        let figures = runner.context.inlet(edge.address)?.figures.snapshot
+        let inlet = runner.context.inlet(edge.address)
+        let figures = inlet?.figures.snapshot
+        let port = inlet?.wiring.current?.port
         return [
             "name": .string("\(edge.address)"), "from": .string("\(edge.from)"), "taken": .count(figures?.taken ?? 0),
             "lost": .count(figures?.lost ?? 0), "lag": .count(figures?.lag ?? 0), "lossless": .bool(edge.isLossless),
+            "format": port?.format.map { .string("\($0)") } ?? .null,
+            "state": .string((port?.condition ?? .waiting).name),
+            "ageMilliseconds": port.flatMap { runner.context.age(of: $0) } ?? .null,
         ]
+    }
+}
+
+extension NodeContext {
+    /// How long ago the time of an outlet's newest grain was; nil before the first.
+    fileprivate func age(of port: OutletPort) -> JSON? {
+        let newest = port.newest.load(ordering: .relaxed)
+        return newest == .min ? nil : .milliseconds(timeline.now.nanoseconds &- newest)
     }
 }
 

@@ -16,7 +16,7 @@ import Testing
         }
 
     @Test func allAreThere() {
-        for name in ["first-light", "srt-to-hls", "restream", "file-transcode", "channels"] {
+        for name in ["first-light", "srt-to-hls", "restream", "file-transcode", "channels", "two-cameras"] {
             #expect(Self.names.contains("\(name).json"))
         }
     }

@@ -61,7 +61,11 @@ import Testing
         #expect(video["format"]?.string?.contains("320x180") == true)
         #expect((video["ringBytes"]?.integer ?? 0) > 320 * 180 * 3 / 2 * 4)
         let inlet = try #require(out["inlets"]?.array?.first)
-        #expect(inlet.object?.keys == ["name", "from", "taken", "lost", "lag", "lossless"])
+        #expect(
+            inlet.object?.keys == [
+                "name", "from", "taken", "lost", "lag", "lossless", "format", "state", "ageMilliseconds",
+            ])
+        #expect(inlet["state"]?.string == "live")
         #expect(inlet["from"]?.string == "camera.video")
         #expect(out["lane"] == camera["lane"])
         #expect(camera["ledger"]?.array?.first?["stage"]?.string == "camera.video")
