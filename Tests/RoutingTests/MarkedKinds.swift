@@ -162,15 +162,27 @@ actor MarkSink: DataNode {
     }
     struct Page: Sendable {
         var pictures: [Picture] = []
-        /// Samples in their order; nil: not a source's.
-        var samples: [Mark?] = []
-        /// Time of each block's first sample, and where it lies in `samples`.
+        /// Samples in their order, as they lie in memory.
+        var bits: [UInt32] = []
+        /// The same; nil: not a source's.
+        var samples: [Mark?] { bits.map(Mark.init(bits:)) }
+        /// Time of each block's first sample, and where it lies among all.
         var blocks: [(pts: Int64, first: Int)] = []
         var lost: UInt64 = 0
         var formats = 0
         var hasEnded = false
     }
     private static let pages = Mutex<[String: Page]>([:])
+    /// How many pictures it has read: a page is large, and copied once somebody looks at it while it grows.
+    static func pictureCount(_ folder: String, _ node: String = "marks") -> Int {
+        pages.withLock { $0[folder + "/" + node]?.pictures.count ?? 0 }
+    }
+    static func last(_ folder: String, _ node: String = "marks") -> (picture: Picture?, sample: Mark??) {
+        pages.withLock { pages in
+            guard let page = pages[folder + "/" + node] else { return (nil, nil) }
+            return (page.pictures.last, page.bits.last.map(Mark.init(bits:)))
+        }
+    }
     static func page(_ folder: String, _ node: String = "marks") -> Page {
         pages.withLock { $0[folder + "/" + node] ?? Page() }
     }
@@ -232,13 +244,13 @@ actor MarkSink: DataNode {
             write { $0.lost += lost }
             return true
         case .frame(let lease):
-            let marks = (0..<Int(lease.grain.samples)).map {
-                Mark(bits: lease.bytes.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self))
+            let bits = (0..<Int(lease.grain.samples)).map {
+                lease.bytes.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)
             }
             let pts = lease.grain.pts
             write {
-                $0.blocks.append((pts, $0.samples.count))
-                $0.samples += marks
+                $0.blocks.append((pts, $0.bits.count))
+                $0.bits += bits
             }
             return true
         }
