@@ -83,7 +83,7 @@ final class RawPictures {
     // MARK: Steps
 
     func step() -> SwitchTurn {
-        let hasTaken = takePictures()
+        var hasTaken = takePictures()
         if hasNews { show() }
         guard !machine.hasBegun || outlet.isReady else { return hasTaken ? .busy : .idle }
         while true {
@@ -94,6 +94,8 @@ final class RawPictures {
                 return .busy
             case .drop(let input, let wasLate):
                 _ = feeds[input]?.takeOldest()
+                // Another picture may be there already, and nobody would ring for it.
+                hasTaken = true
                 if wasLate { context.counters.skipped.wrappingAdd(1, ordering: .relaxed) }
             case .show(let input, let period, let isDiscontinuity):
                 publish(input, period, isDiscontinuity)

@@ -55,16 +55,21 @@ final class RawSound {
     // MARK: Steps
 
     func step(horizon: Int64?) -> SwitchTurn {
-        let hasTaken = takeBlocks()
+        var hasTaken = takeBlocks()
         if hasNews { show() }
-        guard !machine.hasBegun || outlet.isReady else { return hasTaken ? .busy : .idle }
+        guard !machine.hasBegun || outlet.isReady else {
+            return hasTaken ? .busy : .idle
+        }
         while true {
             switch machine.move(at: context.timeline.now.nanoseconds, horizon: horizon) {
             case .begin(let leader):
                 do throws(NodeFault) { try begin(leader) } catch { return .failed(error) }
                 // Its readers may have to join first.
                 return .busy
-            case .drop(let input): feeds[input]?.drop()
+            case .drop(let input):
+                feeds[input]?.drop()
+                // Another block may be there already, and nobody would ring for it.
+                hasTaken = true
             case .make(let chunk):
                 publish(chunk)
                 return .busy
