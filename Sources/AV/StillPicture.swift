@@ -87,7 +87,7 @@ package final class StillPicture: @unchecked Sendable {
         let fitted = StillPicture(format)
         guard
             let (source, target) = bytes.baseAddress.flatMap({ source in fitted.memory.baseAddress.map { (source, $0) }
-                })
+            })
         else { return fitted }
         scaler.convert(source, into: target)
         return fitted
