@@ -94,7 +94,8 @@ import Testing
         // By the same name, now through the engine's folder.
         let late = try peer("read", "cam1", "20", port: port)
         #expect(late.exit(within: 20) == 0)
-        #expect(late.messages.contains("taken 20 lost 0 torn 0"), "\(late.messages)")
+        // How many it loses is the machine's business: nobody waits for a live reader.
+        #expect(late.messages.contains("taken 20 ") && late.messages.contains(" torn 0 "), "\(late.messages)")
         // A successor asks the engine, and goes on with the same ring.
         writer.kill()
         #expect(holds(within: 20) { reader.messages.contains("gone") }, "\(reader.messages)")
