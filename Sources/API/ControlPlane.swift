@@ -25,6 +25,9 @@ package protocol ControlPlane: Sendable {
     /// - Throws: `.conflict`, `.unavailable` while the history can't be read.
     func revisions(before: Int?, limit: Int) async throws(APIProblem) -> [UInt8]
 
+    /// What control nodes have changed in their overlays as JSON, newest first (`{"changes":[…]}`).
+    func overlayChanges(limit: Int) async throws(APIProblem) -> [UInt8]
+
     /// One revision with its document as JSON, nil if there is none of that number.
     func revision(_ number: Int) async throws(APIProblem) -> [UInt8]?
 

@@ -72,6 +72,15 @@ extension Router {
                         .unavailable, .noSpace,
                     ])
             ]),
+        Route(
+            template: "/v1/graph/overlays", requirement: .control,
+            operations: [
+                Operation(
+                    method: .get, action: .overlayChanges,
+                    summary: "What control nodes have changed, newest first: author, time, reason, patch",
+                    queries: [GraphParameter.limit],
+                    outcomes: [.json("A page")], problems: [.malformed, .conflict, .unavailable])
+            ]),
         .reading(
             "/v1/graph/revisions/{number}", .revision, "One revision with its document",
             problems: [.notFound, .conflict, .unavailable]),

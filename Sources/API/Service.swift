@@ -84,6 +84,7 @@ package struct Service: Sendable {
         case .latency: aboutNode(argument, request) { await control.latency(argument) }
         case .revisions: later(request, try revisions(request))
         case .revision: later(request, try revision(argument))
+        case .overlayChanges: later(request, try overlayChanges(request))
         case .restore: later(request, try restore(argument, request))
         case .restartNode: later(request, restartNode(argument))
         case .kinds: later(request) { .json(await control.kinds()) }

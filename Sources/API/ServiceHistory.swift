@@ -1,9 +1,9 @@
 // What the service answers of a graph's history, and what it asks of nodes. On tasks.
 
 extension GraphParameter {
+    static let limit = Operation.Query(name: "limit", text: "So many; up to \(Service.longestPage)")
     static let ofHistory = [
-        Operation.Query(name: "before", text: "Goes on with what is older than this revision"),
-        Operation.Query(name: "limit", text: "So many revisions; up to \(Service.longestPage)"),
+        Operation.Query(name: "before", text: "Goes on with what is older than this revision"), limit,
     ]
 }
 
@@ -18,6 +18,13 @@ extension Service {
         let before = try request.number("before", in: 1...Int.max)
         let limit = try request.number("limit", in: 1...Self.longestPage) ?? Self.standardPage
         return answer { () throws(APIProblem) in .json(try await self.control.revisions(before: before, limit: limit)) }
+    }
+
+    /// What control nodes have changed.
+    func overlayChanges(_ request: Request) throws(APIProblem) -> @Sendable () async -> Response {
+        try request.checkQuery([GraphParameter.limit])
+        let limit = try request.number("limit", in: 1...Self.longestPage) ?? Self.standardPage
+        return answer { () throws(APIProblem) in .json(try await self.control.overlayChanges(limit: limit)) }
     }
 
     /// One revision.

@@ -10,6 +10,12 @@ extension EnginePlane {
         } catch { throw APIProblem(error) }
     }
 
+    func overlayChanges(limit: Int) async throws(APIProblem) -> [UInt8] {
+        do throws(JournalFault) { return try await engine.overlayChanges(limit: limit).utf8(pretty: false) } catch {
+            throw APIProblem(error)
+        }
+    }
+
     func revision(_ number: Int) async throws(APIProblem) -> [UInt8]? {
         do throws(JournalFault) { return try await engine.revision(number)?.utf8(pretty: false) } catch {
             throw APIProblem(error)

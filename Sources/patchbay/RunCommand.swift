@@ -87,8 +87,8 @@ enum RunCommand {
             return .failure
         }
         run.slots.removeStaleOutlets()
-        if !options.isQuiet { await Greeting(run.engine, servers, options).write() }
         FileReload(run.engine, options).begin()
+        if !options.isQuiet { await Greeting(run.engine, servers, options).write() }
         let cause = await stops.first(of: run.engine, after: options.duration)
         if !options.isQuiet { writeToStandardError(cause.sentence(options.drain)) }
         return await end(run.engine, options)

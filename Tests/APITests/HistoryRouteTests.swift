@@ -21,6 +21,14 @@ import Testing
         #expect(try await answer(.get, "/v1/graph/revisions?before=1").status == 503)
     }
 
+    @Test func changesOfControlNodesAreListed() async throws {
+        #expect(try await answer(.get, "/v1/graph/overlays").text == #"{"limit":50}"#)
+        #expect(try await answer(.get, "/v1/graph/overlays?limit=7").text == #"{"limit":7}"#)
+        for query in ["limit=0", "before=1"] {
+            #expect(try await answer(.get, "/v1/graph/overlays?\(query)").status == 400, "\(query)")
+        }
+    }
+
     @Test func revisionsAreFoundByNumber() async throws {
         #expect(try await answer(.get, "/v1/graph/revisions/2").text == #"{"revision":2}"#)
         for name in ["3", "0", "-1", "x", "1/2", "2/"] {

@@ -75,6 +75,8 @@ final class SimulatedEngine: ControlPlane {
         return Array("{\"before\":\(before ?? 0),\"limit\":\(limit)}".utf8)
     }
 
+    func overlayChanges(limit: Int) async throws(APIProblem) -> [UInt8] { Array("{\"limit\":\(limit)}".utf8) }
+
     func revision(_ number: Int) async throws(APIProblem) -> [UInt8]? {
         number <= 2 ? Array("{\"revision\":\(number)}".utf8) : nil
     }

@@ -67,6 +67,17 @@ import Testing
         await end()
     }
 
+    @Test func changesOfControlNodesAreTold() async throws {
+        let change = JSONPatch([.add(["nodes", "two"], ["kind": "sink.null", "inputs": ["in": "camera.audio"]])])
+        try await run.engine.propose(Proposal(.patch(change), by: .control(node: "out"), reason: "silence for 5 s"))
+        let told = try JSONText(await plane.overlayChanges(limit: 10)).parse()["changes"]?.array ?? []
+        #expect(told.count == 1 && told.first?["reason"]?.string == "silence for 5 s")
+        #expect(told.first?["author"]?.string == "control node out" && told.first?["patch"] == change.json)
+        // The base has not changed.
+        #expect(try JSONText(await plane.revisions(before: nil, limit: 10)).parse()["revisions"]?.array?.count == 1)
+        await end()
+    }
+
     @Test func whatWasUndoneIsNotRestored() async throws {
         var proposal = Self.adding("two", reason: "an address that nobody here has")
         proposal.change = .merge([
