@@ -26,7 +26,7 @@ struct Planning {
             let read = clock.now
             guard members?["nodes"] != nil else { throw BenchError("JSONSerialization reads no nodes") }
             let begin = clock.now
-            let plan = try subject.patch(channel: round * 71, bitRate: "\(round + 1)M")
+            let plan = try subject.patch(channel: round * 71, bitRate: "\(round + 5)M")
             let end = clock.now
             guard plan.changedInPlace == ["v\(round * 71)"], plan.untouched.count == 4 * PlannedDocument.channels - 1
             else { throw BenchError("the plan of a one-node patch is another one: \(PlanCounts(plan))") }

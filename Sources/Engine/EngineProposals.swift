@@ -139,7 +139,7 @@ extension Engine {
             case .failure(let found):
                 // What the vetting found hides what validation says of the same places: whether a file exists is
                 // nothing to tell to somebody who may not read it.
-                let others = found.faults.filter { fault in !forbidden.contains { $0.pointer == fault.pointer } }
+                let others = found.faults.filter { fault in !forbidden.contains { $0.hides(fault) } }
                 guard forbidden.isEmpty, case .person = proposal.author,
                     let (owner, place, fault) = next.ground(of: others)
                 else { throw .invalid(DocumentFaults(forbidden + others)) }
@@ -168,6 +168,14 @@ extension Engine {
         for node in draft.target.nodes { nodes[node.id]?.resolved = node }
         watchNodes()
         return revision != nil || hasNewOverlays
+    }
+}
+
+extension DocumentFault {
+    /// Whether nothing is to be said of the other, this one being what vetting found: one at the same place, or one in
+    /// a file that may not be read.
+    fileprivate func hides(_ other: DocumentFault) -> Bool {
+        pointer == other.pointer || other.origin != nil && other.pointer.isPrefix(of: pointer)
     }
 }
 

@@ -2,6 +2,7 @@
 import API
 import Capture
 import Engine
+import Foundation
 import FrameCache
 import Graph
 import GraphHarness
@@ -148,6 +149,48 @@ import Testing
         #expect(await problem(#"[{"op":"remove","path":"/nodes/two"}]"#, .jsonPatch) == nil)
         #expect(await plane.node("two") == nil)
         #expect(try json(await plane.graph(.sum).json)["nodes"]?.object?.keys == ["camera", "out"])
+        _ = await run.drain()
+    }
+
+    @Test func documentsArePutAndPlanned() async throws {
+        let before = await plane.graph(.base)
+        let text = String(decoding: before.json, as: UTF8.self)
+        let same = try await plane.changeGraph(GraphChange(.document, before.json))
+        #expect(same.revision == before.revision && same.json == before.json)
+        #expect(same.summary.hasPrefix("started=0 stopped=0") && same.summary.hasSuffix("untouched=2"))
+        var change = GraphChange(.document, Array(text.replacing("camera.video", with: "camera.audio").utf8))
+        change.isDryRun = true
+        let plan = try json(try await plane.changeGraph(change).json)
+        #expect(plan["restarted"] == ["out"] && plan["untouched"] == 1)
+        #expect(plan["branches"] == [["sink": "out", "interruption": "restart", "because": ["out"]]])
+        #expect((plan["ringMemory"]?["before"]?.integer ?? 0) > 0)
+        #expect(await plane.graph(.base).json == before.json)
+        change.isDryRun = false
+        #expect(try await plane.changeGraph(change).revision != before.revision)
+        let resolved = try json(await plane.graph(.resolved).json)["nodes"]?["camera"]?["settings"]
+        #expect(resolved?["rate"] == ["value": "50", "from": "node"])
+        _ = await run.drain()
+    }
+
+    @Test func subgraphsOverHTTPStayInTheirFolders() async throws {
+        let parts = ["inside": scratch.file("part.json"), "outside": NSTemporaryDirectory() + UUID().uuidString]
+        defer { unlink(parts["outside"] ?? "") }
+        let part = #"{"patchbay":1,"nodes":{"in":{"kind":"source.pattern"}},"exports":{"video":"in.video"}}"#
+        for path in parts.values { try part.write(toFile: path, atomically: true, encoding: .utf8) }
+        // The start-up file may use what it likes.
+        var start = Proposal(.merge(["nodes": ["a": ["use": .string(parts["outside"] ?? "")]]]))
+        start.surroundings = GraphSurroundings(subgraphs: SubgraphFiles())
+        try await run.engine.propose(start)
+        #expect(await plane.node("a/in") != nil)
+        func use(_ id: String, _ path: String) -> String { "{\"nodes\":{\"\(id)\":{\"use\":\"\(path)\"}}}" }
+        #expect(await problem(use("b", parts["inside"] ?? "")) == nil)
+        // One more of what runs already brings nothing in.
+        #expect(await problem(use("c", parts["outside"] ?? "")) == nil)
+        for path in ["/etc/passwd", "/no/such/file"] {
+            let refusal = await problem(use("d", path))
+            #expect(refusal?.code == .invalidGraph && refusal?.errors.map(\.pointer) == ["/nodes/d/use"])
+            #expect(refusal?.detail.contains("over HTTP expected an existing file") == true)
+        }
         _ = await run.drain()
     }
 

@@ -19,42 +19,75 @@ struct Connection {
     let outlet: ResolvedOutlet
 }
 
-/// One node in the making.
+/// One node in the making: a node of the previous graph, or one that is being read. Two references, since ten thousand
+/// of them are passed about for every patch.
 struct NodeDraft {
-    let id: String
-    let definition: JSONObject
+    /// What is read of a node that is new or has changed.
+    private final class Reading {
+        let id: String
+        let definition: JSONObject
+        var kind: KindDeclaration?
+        var parts: NodeParts?
+        var outlets: [ResolvedOutlet]?
+        var wires: [Wire] = []
+        var connections: [Connection] = []
+
+        init(_ id: String, _ definition: JSONObject) { (self.id, self.definition) = (id, definition) }
+    }
+
     /// The node of the previous graph that this one equals, as far as its own definition and its inlets go.
     let old: ResolvedNode?
+    private let reading: Reading?
     /// Whether the definition is that of the previous graph, so that the outlets are too.
     var isUnchanged: Bool
-    var kind: KindDeclaration?
-    /// Nil where any of them is faulty.
-    var parts: NodeParts?
-    /// Nil where they can't be known.
-    var outlets: [ResolvedOutlet]?
-    var wires: [Wire] = []
-    var connections: [Connection] = []
 
     init(id: String, definition: JSONObject) {
-        self.id = id
-        self.definition = definition
         old = nil
+        reading = Reading(id, definition)
         isUnchanged = false
     }
 
-    init(id: String, reusing old: ResolvedNode) {
-        self.id = id
-        definition = old.definition
+    init(reusing old: ResolvedNode) {
         self.old = old
+        reading = nil
         isUnchanged = true
-        kind = old.kind
-        outlets = old.outlets
+    }
+
+    var id: String { old?.id ?? reading?.id ?? "" }
+    var definition: JSONObject { old?.definition ?? reading?.definition ?? JSONObject() }
+    var kind: KindDeclaration? {
+        get { old?.kind ?? reading?.kind }
+        nonmutating set { reading?.kind = newValue }
+    }
+    /// Nil where any of them is faulty, and of a node of the previous graph.
+    var parts: NodeParts? {
+        get { reading?.parts }
+        nonmutating set { reading?.parts = newValue }
+    }
+    /// Nil where they can't be known.
+    var outlets: [ResolvedOutlet]? {
+        get { old?.outlets ?? reading?.outlets }
+        nonmutating set { reading?.outlets = newValue }
+    }
+    var wires: [Wire] {
+        get { reading?.wires ?? [] }
+        nonmutating set { reading?.wires = newValue }
+    }
+    var connections: [Connection] {
+        get { reading?.connections ?? [] }
+        nonmutating set { reading?.connections = newValue }
     }
 
     var claims: [ResourceClaim] { old?.claims ?? parts?.claims ?? [] }
 
-    /// The nodes that this one reads from, as far as they are known; one may come several times.
-    var upstream: [String] { old?.inlets.map(\.from.node) ?? connections.map(\.from.node) }
+    /// Calls `body` with each node that this one reads from, as far as they are known; one may come several times.
+    func forEachUpstream(_ body: (String) -> Void) {
+        if let old {
+            for inlet in old.inlets { body(inlet.from.node) }
+        } else {
+            for connection in connections { body(connection.from.node) }
+        }
+    }
 
     /// The finished node; nil where parts are faulty.
     /// - Parameter isUnpaced: of nodes upstream, all of which are finished.

@@ -4,8 +4,9 @@ import Media
 extension Validator {
     /// Follows the references of a node; those that can't be followed are left out, with a fault.
     mutating func connect(_ index: Int) {
+        guard drafts[index].old == nil else { return }
         let draft = drafts[index]
-        guard draft.old == nil, let kind = draft.kind else { return }
+        guard let kind = draft.kind else { return }
         drafts[index].connections = draft.wires.compactMap { wire in
             guard let source = source(wire.reference, at: wire.pointer, isSilent: wire.program != nil) else {
                 return nil
@@ -167,9 +168,11 @@ extension Validator {
         var waitingFor = [Int](repeating: 0, count: drafts.count)
         var firstEdge = [Int](repeating: -1, count: drafts.count)
         var edges: [(reader: Int, next: Int)] = []
-        for i in drafts.indices {
-            for id in drafts[i].upstream {
-                guard let source = nodes.position(of: id) else { continue }
+        let nodes = nodes
+        edges.reserveCapacity(drafts.count * 2)
+        for (i, draft) in drafts.enumerated() {
+            draft.forEachUpstream { id in
+                guard let source = nodes.position(of: id, near: i) else { return }
                 waitingFor[i] += 1
                 edges.append((i, firstEdge[source]))
                 firstEdge[source] = edges.count - 1
@@ -201,7 +204,8 @@ extension Validator {
             while visit[node] == 0 {
                 visit[node] = start + 1
                 path.append(node)
-                let upstream = drafts[node].upstream.compactMap { nodes.position(of: $0) }
+                var upstream: [Int] = []
+                drafts[node].forEachUpstream { id in upstream += nodes.position(of: id).map { [$0] } ?? [] }
                 guard let next = upstream.first(where: { waitingFor[$0] > 0 }) else { break }
                 node = next
             }

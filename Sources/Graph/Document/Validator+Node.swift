@@ -8,7 +8,7 @@ extension Validator {
         let pointer: JSONPointer = ["nodes", id]
         _ = checkID(id, "node id", at: pointer)
         guard let definition = object(json, at: pointer) else { return NodeDraft(id: id, definition: JSONObject()) }
-        var draft = NodeDraft(id: id, definition: definition)
+        let draft = NodeDraft(id: id, definition: definition)
         guard let kind = readKind(definition, at: pointer) else { return draft }
         draft.kind = kind
         checkKeys(definition, kind, at: pointer)

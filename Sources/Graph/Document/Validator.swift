@@ -97,42 +97,34 @@ struct Validator {
     // MARK: Nodes
 
     private mutating func readNodes() {
+        let former = FormerNodes(previous, flat, programs)
         drafts.reserveCapacity(nodes.count)
-        let hasOldPrograms = previous.map { ($0.json["programs"]?.object ?? JSONObject()) == programs } ?? false
-        let hasOldExports = previous?.flat.exports.allSatisfy { flat.exports[$0.key] == $0.value } ?? false
-        for (id, json) in nodes.members {
-            if hasOldExports, let old = previous?[id], let definition = json.object,
-                definition.isIdentical(to: old.definition),
-                hasOldPrograms || !takesProgram(definition)
-            {
-                drafts.append(NodeDraft(id: id, reusing: old))
+        for (i, member) in nodes.members.enumerated() {
+            if let old = former.node(member.key, member.value, near: i) {
+                drafts.append(NodeDraft(reusing: old))
             } else {
-                drafts.append(read(id, json))
+                drafts.append(read(member.key, member.value))
             }
         }
-        for i in drafts.indices where !isStillConnected(drafts[i]) {
+        guard !former.isEmpty else { return }
+        for i in disconnected() {
             var draft = read(drafts[i].id, .object(drafts[i].definition))
             draft.isUnchanged = true
             drafts[i] = draft
         }
     }
 
-    /// Whether a node is wired by the name of a program, wholly or in one of its groups.
-    private func takesProgram(_ definition: JSONObject) -> Bool {
-        switch definition["inputs"] {
-        case .string?: true
-        case .object(let inputs)?:
-            definition["kind"]?.string.flatMap { catalogue[$0] }?.groups != nil
-                && inputs.members.contains { $0.value.string != nil }
-        default: false
-        }
-    }
-
-    /// Whether all that a node of the previous graph reads from is in this one as it was.
-    private func isStillConnected(_ draft: NodeDraft) -> Bool {
-        guard let old = draft.old else { return true }
-        return old.inlets.allSatisfy { inlet in
-            nodes.position(of: inlet.from.node).map { drafts[$0].isUnchanged } ?? false
+    /// Nodes of the previous graph that read from something which is not in this one as it was.
+    private func disconnected() -> [Int] {
+        let (nodes, drafts) = (nodes, drafts)
+        return drafts.indices.filter { i in
+            guard let old = drafts[i].old else { return false }
+            for inlet in old.inlets {
+                guard let source = nodes.position(of: inlet.from.node, near: i), drafts[source].isUnchanged else {
+                    return true
+                }
+            }
+            return false
         }
     }
 
@@ -140,6 +132,7 @@ struct Validator {
 
     private mutating func checkClaims() {
         var users: [ResourceClaim: String] = [:]
+        users.reserveCapacity(drafts.count / 2)
         for draft in drafts {
             for claim in draft.claims {
                 // A node may name what it uses twice; two of its outlets are two writers.
@@ -156,10 +149,13 @@ struct Validator {
     // MARK: The graph
 
     private func assemble(_ order: [Int], _ programs: [ResolvedProgram]) -> ResolvedGraph? {
+        // Copies, so that no closure carries the whole validator about.
+        let (nodes, drafts) = (nodes, drafts)
         var resolved = [ResolvedNode?](repeating: nil, count: drafts.count)
         for i in order {
-            let isUnpaced = { (id: String) in nodes.position(of: id).flatMap { resolved[$0]?.isUnpaced } ?? false }
-            resolved[i] = drafts[i].resolved(isUnpaced)
+            resolved[i] = drafts[i].resolved { id in
+                nodes.position(of: id, near: i).flatMap { resolved[$0]?.isUnpaced } ?? false
+            }
         }
         let ordered = order.compactMap { resolved[$0] }
         let inDocumentOrder = resolved.compactMap(\.self)
@@ -167,5 +163,43 @@ struct Validator {
         return ResolvedGraph(
             name: json["name"]?.string ?? "graph", nodes: ordered, programs: programs, flat: flat, definitions: nodes,
             inDocumentOrder: inDocumentOrder)
+    }
+}
+
+/// The nodes of the previous graph, for those that are the same in the next one.
+private struct FormerNodes {
+    private let definitions: JSONObject
+    private let nodes: [ResolvedNode]
+    private let hasOldPrograms: Bool
+    let isEmpty: Bool
+
+    init(_ previous: ResolvedGraph?, _ flat: FlatDocument, _ programs: JSONObject) {
+        definitions = previous?.definitions ?? JSONObject()
+        nodes = previous?.inDocumentOrder ?? []
+        hasOldPrograms = previous.map { ($0.json["programs"]?.object ?? JSONObject()) == programs } ?? false
+        // What a sub-graph exports is followed only when a node is read.
+        isEmpty = previous.map { !$0.flat.exports.allSatisfy { flat.exports[$0.key] == $0.value } } ?? true
+    }
+
+    /// The node that this definition made before.
+    /// - Parameter place: where it stands now, which is likely to be where it stood.
+    func node(_ id: String, _ json: JSON, near place: Int) -> ResolvedNode? {
+        guard !isEmpty, let position = definitions.position(of: id, near: place), let definition = json.object else {
+            return nil
+        }
+        let old = nodes[position]
+        guard definition.isIdentical(to: old.definition) else { return nil }
+        return hasOldPrograms || !old.takesProgram ? old : nil
+    }
+}
+
+extension ResolvedNode {
+    /// Whether it is wired by the name of a program, wholly or in one of its groups.
+    fileprivate var takesProgram: Bool {
+        switch definition["inputs"] {
+        case .string?: true
+        case .object(let inputs)?: kind.groups != nil && inputs.members.contains { $0.value.string != nil }
+        default: false
+        }
     }
 }

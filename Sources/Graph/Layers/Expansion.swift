@@ -26,12 +26,14 @@ final class Instance: Sendable {
     let exports: [(name: String, reference: String)]
     /// Every file that is in it.
     let used: [Subgraph]
+    /// The paths of all that were asked for, had or not.
+    let files: [String]
     let faults: [DocumentFault]
 
     init(_ definition: JSONObject, _ expansion: Expansion) {
         self.definition = definition
         (nodes, programs, exports) = (expansion.nodes, expansion.programs, expansion.exports)
-        (used, faults) = (expansion.used, expansion.faults)
+        (used, files, faults) = (expansion.used, expansion.files, expansion.faults)
     }
 }
 
@@ -48,6 +50,7 @@ struct Expansion {
     private(set) var programs: [JSONObject.Member] = []
     private(set) var exports: [(name: String, reference: String)] = []
     private(set) var used: [Subgraph] = []
+    private(set) var files: [String] = []
     private(set) var faults: [DocumentFault] = []
 
     init(_ source: (any SubgraphSource)?, budget: Int) { (self.source, self.budget) = (source, budget) }
@@ -109,6 +112,7 @@ struct Expansion {
                 "take one of these uses away")
             return nil
         }
+        files.append(path)
         switch source.subgraph(at: path) {
         case .success(let subgraph):
             used.append(subgraph)

@@ -18,10 +18,10 @@ package struct FlatDocument: Sendable {
     /// What is wrong with the layers themselves.
     package let faults: [DocumentFault]
 
-    /// The files of all sub-graphs, each with the place of the use that brings it in.
+    /// The files of all sub-graphs, those that can't be read too, each with the place of the use that brings it in.
     package var files: [(pointer: JSONPointer, path: String)] {
         instances.sorted { $0.key < $1.key }.flatMap { id, instance in
-            instance.used.map { (pointer: JSONPointer(["nodes", id, "use"]), path: $0.path) }
+            instance.files.map { (pointer: JSONPointer(["nodes", id, "use"]), path: $0) }
         }
     }
 

@@ -34,10 +34,25 @@ package struct GraphPlan: Sendable, Equatable {
     /// The plan that leads from `old` (nil: nothing runs yet) to `new`.
     package static func between(_ old: ResolvedGraph?, _ new: ResolvedGraph) -> GraphPlan {
         var plan = GraphPlan()
+        plan.untouched.reserveCapacity(new.nodes.count)
+        let before = old?.nodes ?? []
+        var next = 0
+        // Nodes that both share stand in one order in both, but for what was added or taken away between them.
+        var isMet = [Bool](repeating: false, count: before.count)
         for node in new.nodes {
-            if let before = old?[node.id] { plan.compare(before, node) } else { plan.started.append(node.id) }
+            if let place = (next..<min(next + 2, before.count)).first(where: { before[$0] === node }) {
+                isMet[place] = true
+                next = place + 1
+                plan.untouched.append(node.id)
+            } else if let former = old?[node.id] {
+                plan.compare(former, node)
+                if next < before.count, before[next] === former { next += 1 }
+            } else {
+                plan.started.append(node.id)
+            }
         }
-        plan.stopped = (old?.nodes ?? []).reversed().lazy.filter { new[$0.id] == nil }.map(\.id)
+        plan.stopped = before.indices.reversed().lazy.filter { !isMet[$0] && new[before[$0].id] == nil }
+            .map { before[$0].id }
         return plan
     }
 
