@@ -23,7 +23,7 @@ let package = Package(
     targets: [
         // Floor 0: headers.
         header("CLinux"),  // futex, mmap, OFD locks, epoll, clocks
-        header("CFFmpeg"),  // libavformat, libavcodec, libavutil, libswscale, libswresample
+        header("CFFmpeg"),  // libavformat, libavcodec, libavfilter, libavutil, libswscale, libswresample
         header("CSRT"),  // libsrt: the copy that libavformat has loaded
         header("CURing"),  // liburing
         header("CMicroHTTPD"),  // libmicrohttpd
@@ -93,7 +93,7 @@ let package = Package(
         .testTarget(
             name: "RoutingTests",
             dependencies: [
-                "Routing", "Capture", "Codecs", "Recording", "Engine", "Rings", "Graph", "GraphHarness", "Media",
+                "Routing", "AV", "Capture", "Codecs", "Recording", "Engine", "Rings", "Graph", "GraphHarness", "Media",
             ],
             swiftSettings: strict),
         .testTarget(name: "FilesTests", dependencies: ["Files", "CLinux"], swiftSettings: strict),

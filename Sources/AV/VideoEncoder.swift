@@ -145,32 +145,12 @@ package struct VideoEncoder: ~Copyable {
             frame.pointee.buf.0 = reference
             point(frame, at: bytes, input.planes)
         }
-        describe(picture, frame)
+        picture.describe(frame, as: input.picture, pixelFormat)
+        frame.pointee.pict_type = picture.isKeyForced ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE
         frame.pointee.pts = grid.tick(pts: picture.pts, duration: picture.duration, token: picture.token)
         let outcome = core.send(frame)
         if case .taken = outcome {} else { grid.retract() }
         return outcome
-    }
-
-    private func describe(_ picture: PictureInput, _ frame: UnsafeMutablePointer<AVFrame>) {
-        let format = input.picture
-        frame.pointee.format = pixelFormat.rawValue
-        frame.pointee.width = Int32(format.size.width)
-        frame.pointee.height = Int32(format.size.height)
-        frame.pointee.color_primaries = format.colour.avPrimaries
-        frame.pointee.color_trc = format.colour.avTransfer
-        frame.pointee.colorspace = format.colour.avMatrix
-        frame.pointee.color_range = format.colour.avRange
-        frame.pointee.chroma_location = format.colour.avLocation
-        frame.pointee.sample_aspect_ratio = format.sampleAspect?.av ?? AVRational(num: 0, den: 1)
-        frame.pointee.interlaced_frame = format.fieldOrder.isInterlaced ? 1 : 0
-        frame.pointee.top_field_first = picture.isTopFieldFirst ?? (format.fieldOrder == .topFirst) ? 1 : 0
-        frame.pointee.pict_type = picture.isKeyForced ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE
-        guard !picture.captions.isEmpty,
-            let data = av_frame_new_side_data(frame, AV_FRAME_DATA_A53_CC, picture.captions.count)
-        else { return }
-        UnsafeMutableRawBufferPointer(start: data.pointee.data, count: picture.captions.count)
-            .copyMemory(from: picture.captions)
     }
 
     /// No picture will follow; receive until `.end`.

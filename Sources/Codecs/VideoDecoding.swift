@@ -270,24 +270,6 @@ private final class SideDataBox {
     var writer = SideDataWriter(capacity: 4096)
 }
 
-/// What grains carried, kept while a codec works on them; the oldest of 128 is forgotten.
-struct GrainMemory {
-    private var grains = [Grain](repeating: .empty(), count: 128)
-    private var tokens = [Int64](repeating: -1, count: 128)
-    private var next: Int64 = 0
-
-    mutating func remember(_ grain: Grain) -> Int64 {
-        defer { next += 1 }
-        grains[Int(next & 127)] = grain
-        tokens[Int(next & 127)] = next
-        return next
-    }
-
-    func recall(_ token: Int64) -> Grain? {
-        token >= 0 && tokens[Int(token & 127)] == token ? grains[Int(token & 127)] : nil
-    }
-}
-
 extension UnsafeMutableRawBufferPointer {
     /// The start of this memory, as long as `size` rounded up to 8: rings copy whole words, and packets are padded.
     func paddedToWords(_ size: UInt32) -> UnsafeMutableRawBufferPointer {

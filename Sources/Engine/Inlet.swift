@@ -82,6 +82,9 @@ package final class Inlet: @unchecked Sendable {
         }
     }
 
+    /// Raw grains that wait to be taken.
+    package var waitingFrames: UInt64 { frames?.lag ?? 0 }
+
     /// Whether a raw grain that is not taken now may be overwritten before the next look.
     package var isNearlyLapped: Bool {
         guard let mapping = frames?.mapping, let lag = frames?.lag else { return false }

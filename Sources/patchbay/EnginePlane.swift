@@ -34,6 +34,7 @@ struct EnginePlane: ControlPlane {
     private func vet(_ old: FlatDocument?, _ new: FlatDocument) -> [DocumentFault] {
         readable.faults(in: new, besides: old, engine.catalogue)
             + EncoderOptionRules.faults(in: new.document, besides: old?.document)
+            + FilterRules.faults(in: new.document, besides: old?.document)
     }
 
     func nodes() async -> [UInt8] { await engine.nodesStatus().utf8(pretty: false) }

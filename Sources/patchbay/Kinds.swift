@@ -13,7 +13,7 @@ enum Kinds {
         NodeKind(PatternSource.self), NodeKind(FileSource.self), NodeKind(SRTSource.self), NodeKind(URLSource.self),
         NodeKind(RingSource.self),
         NodeKind(DecodeNode.self), NodeKind(VideoEncodeNode.self), NodeKind(AudioEncodeNode.self),
-        NodeKind(SwitchNode.self),
+        NodeKind(SwitchNode.self), NodeKind(FilterNode.self),
         NodeKind(HLSSink.self), NodeKind(RecordSink.self), NodeKind(RingSink.self), NodeKind(NullSink.self),
     ]
     static let catalogue = Catalogue(all.map(\.declaration))

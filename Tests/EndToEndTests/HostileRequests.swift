@@ -34,6 +34,10 @@ import Testing
         )
     }
 
+    private static func filtering(_ settings: String) -> String {
+        adding(#"{"kind":"filter","inputs":{"video":"camera.video"},"settings":\#(settings)}"#)
+    }
+
     private static func attacks(_ folder: String) -> [Attack] {
         let deep = String(repeating: "[", count: 100_000) + String(repeating: "]", count: 100_000)
         let bomb =
@@ -76,6 +80,14 @@ import Testing
             Attack(
                 status: 422, words: "names of files",
                 body: encoding(#"{"x265-params":"csv=/tmp/patchbay-hostile"}"#, "libx265")),
+            // Files and sockets that filters open.
+            Attack(status: 422, words: "which may open", body: filtering(#"{"description":"movie=/etc/passwd[m];[in][m]overlay"}"#)),
+            Attack(status: 422, words: "which may open", body: filtering(#"{"description":"drawtext=textfile=/etc/passwd"}"#)),
+            Attack(status: 422, words: "which may open", body: filtering(#"{"description":"mo\\vie=/etc/passwd"}"#)),
+            Attack(status: 422, words: "which may open", body: filtering(#"{"description":"zmq"}"#)),
+            Attack(
+                status: 422, words: "which may open",
+                body: filtering(#"{"description":"drawtext=text=x","commands":{"drawtext reinit":"textfile=/etc/passwd"}}"#)),
             // Who asks.
             Attack(status: 403, words: "Host", method: "GET", headers: ["Host: evil.example"]),
             Attack(status: 403, words: "Origin", method: "GET", headers: ["Origin: http://evil.example"]),

@@ -47,6 +47,16 @@ struct Subject: Sendable, CustomTestStringConvertible {
                 ("spare/video", "source.rawpictures"), ("spare/audio", "source.rawsound"),
             ], outlets: ["video", "audio"], change: ("size", "32x18")),
         Subject(
+            name: "filter", inputs: [("video", "source.rawpictures")], outlets: ["video"],
+            settings: ["description": "yadif=mode=1,scale=32:18"], change: ("description", "hflip")),
+        Subject(
+            name: "filter", inputs: [("video/a", "source.rawpictures"), ("video/b", "source.rawpictures")],
+            outlets: ["video"], settings: ["description": "[a][b]overlay=4:4"], change: ("threads", 1)),
+        Subject(
+            name: "filter", inputs: [("audio", "source.rawsound")], outlets: ["audio"],
+            settings: ["description": "aformat=sample_fmts=fltp:channel_layouts=stereo:sample_rates=48000,volume=0.5"],
+            change: ("description", "anull")),
+        Subject(
             name: "sink.hls", inputs: [("video", "source.codedpictures"), ("audio", "source.codedsound")], outlets: [],
             settings: ["path": "contract"], change: ("segment", "1s")),
         Subject(
@@ -96,7 +106,7 @@ struct Subject: Sendable, CustomTestStringConvertible {
     static let kinds =
         TestEngine.withFaults + [
             NodeKind(HLSSink.self), NodeKind(RecordSink.self), NodeKind(RingSink.self), NodeKind(URLSource.self),
-            NodeKind(SwitchNode.self),
+            NodeKind(SwitchNode.self), NodeKind(FilterNode.self),
             NodeKind(ScriptedSource<RawVideoScript>.self),
             NodeKind(ScriptedSource<RawAudioScript>.self), NodeKind(ScriptedSource<CodedVideoScript>.self),
             NodeKind(ScriptedSource<CodedAudioScript>.self),
