@@ -9,18 +9,12 @@ import Media
 import Rings
 import Synchronization
 
-/// Carries a non-copyable encoder.
-private final class VideoEncoderBox {
-    var encoder: VideoEncoder
-    init(_ encoder: consuming VideoEncoder) { self.encoder = encoder }
-}
-
 final class VideoEncoding: CodecWork {
     /// Pictures that an encoder may hold. x264 and x265 copy what they are given before the next one is taken; others
     /// keep it while they work.
     private static func leases(of encoder: String) -> Int { ["libx264", "libx265"].contains(encoder) ? 1 : 6 }
 
-    private let settings: VideoEncodeSettings
+    private var settings: VideoEncodeSettings
     private let inlet: Inlet
     private let outlet: Outlet
     private let context: NodeContext
@@ -36,6 +30,11 @@ final class VideoEncoding: CodecWork {
     private var held: FrameLease?
     /// There has been an encoder before this one.
     private var hasOpened = false
+    /// An encoder with new settings, while it is opened beside the one that runs, and after.
+    private var primer: EncoderPrimer?
+    private var primed: VideoEncoderBox?
+    /// Pictures by which its decoding runs ahead.
+    private var reorder = 0
     /// The encoder has been given pictures.
     private var isBegun = false
     /// The encoder writes no captions, and nobody has been told.
@@ -52,21 +51,72 @@ final class VideoEncoding: CodecWork {
 
     func close() { box = nil }
 
-    func letGo() { held = nil }
+    func letGo() {
+        held = nil
+        primer = nil
+    }
+
+    /// Other settings: in place where the encoder can, else one with them is opened on a thread of its own, and takes over
+    /// with a key frame once it is ready. Nothing is lost, and nothing waits.
+    func apply(_ new: VideoEncodeSettings) {
+        let old = settings
+        settings = new
+        // What was opened for settings that are gone takes over nothing.
+        primer = nil
+        primed = nil
+        guard let box, new != old else { return }
+        if box.encoder.changesInPlace(box.settings, to: new.wanted(for: box.input)) {
+            box.settings = new.wanted(for: box.input)
+            return showRates(box.settings)
+        }
+        let primer = EncoderPrimer(new.wanted(for: box.input), box.input, context)
+        self.primer = primer
+        do throws(ThreadFault) { try primer.start() } catch {
+            context.log(.error, "the encoder goes on as it was: \(error.description)")
+        }
+    }
+
+    private func showRates(_ settings: VideoEncoderSettings) {
+        let rates = [
+            settings.bitRate.map { "bitrate \($0)" }, settings.maximumBitRate.map { "maxrate \($0)" },
+            settings.bufferSize.map { "bufsize \($0)" }, settings.crf.map { "crf \($0)" },
+        ]
+        context.show("rates", .string(rates.compactMap(\.self).joined(separator: ", ")))
+    }
+
+    /// Whether an encoder with new settings is to take over.
+    private func isPrimed() -> Bool {
+        guard let outcome = primer?.take() else { return false }
+        primer = nil
+        switch outcome {
+        case .success(let box):
+            primed = box
+            context.show("refused", .null)
+            return true
+        case .failure(let fault):
+            let message = "\(settings.encoder.encoder) does not start with the new settings, and goes on as it was: "
+                + fault.message
+            context.show("refused", .string(message))
+            context.log(.error, message)
+            return false
+        }
+    }
 
     func open(_ format: StreamFormat) throws(NodeFault) {
         guard case .rawVideo(let video) = format else {
             throw NodeFault(.internalError, "\(format.type) is no raw video")
         }
-        if hasOpened { isDiscontinuity = true }
+        let primed = primed.take()
+        // One that was opened beside the last goes on where that ends; its decoding times follow while it reorders no more.
+        let isSeamless = primed.map { $0.input == video && $0.encoder.format.reorderFrames <= reorder } ?? false
+        if hasOpened, !isSeamless { isDiscontinuity = true }
         (hasOpened, isBegun) = (true, false)
         do throws(AVFault) {
-            var wanted = settings.encoder
-            let rate = video.picture.rate ?? Rational(25, 1)
-            period = rate.period
-            wanted.gop = max(1, Int(rate.nearestPeriod(at: settings.gop)))
-            let box = VideoEncoderBox(try VideoEncoder(wanted, input: video))
+            period = (video.picture.rate ?? Rational(25, 1)).period
+            let wanted = settings.wanted(for: video)
+            let box = try primed.flatMap { $0.input == video ? $0 : nil } ?? VideoEncoderBox(wanted, video)
             self.box = box
+            reorder = box.encoder.format.reorderFrames
             losesCaptions = !writesCaptions(videoEncoder: wanted.encoder)
             showFields(video.picture)
             context.show("conversion", box.encoder.conversion.map(JSON.string) ?? .null)
@@ -119,6 +169,7 @@ final class VideoEncoding: CodecWork {
     func feed() -> CodecStep {
         guard let box else { return .idle }
         if let lease = held.take() { return send(lease, box) }
+        if isBegun, isPrimed() { return .renew }
         switch inlet.takeFrame() {
         case .nothing: return .idle
         case .lapped:

@@ -49,7 +49,7 @@ extension SettingDeclaration {
         } else {
             notes.append(fallback.map { "default \($0.string ?? $0.compact)" } ?? "no default")
         }
-        if isLive { notes.append("live") }
+        if isLive { notes.append(liveNote.map { "live: \($0)" } ?? "live") }
         return "\(documentation) [\(notes.joined(separator: "; "))]"
     }
 }

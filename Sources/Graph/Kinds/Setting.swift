@@ -11,7 +11,9 @@ package struct Setting<Value: SettingValue>: Sendable {
     /// Of plain numbers: `samples a second`.
     package let unit: String?
     /// Whether a running node takes a change of it.
-    package let isLive: Bool
+    package private(set) var isLive: Bool
+    /// What such a change does, where that is not seen at once or not by all: "in place with libx264".
+    fileprivate var liveNote: String?
     /// Limits beyond those of the type.
     fileprivate var limit: Limit<Value>?
     /// Whether the value is the path of something that the node reads.
@@ -58,6 +60,15 @@ extension Setting where Value: Comparable {
         setting.limit = Limit(
             phrase: rangePhrase(range), holds: { range.contains($0) }, minimum: bound(range.lowerBound),
             maximum: bound(range.upperBound))
+        return setting
+    }
+}
+
+extension Setting {
+    /// A running node takes a change of it, in the way that `note` says.
+    package func live(_ note: String) -> Setting {
+        var setting = self
+        (setting.isLive, setting.liveNote) = (true, note)
         return setting
     }
 }
@@ -114,6 +125,8 @@ package struct SettingDeclaration: Sendable {
     package let documentation: String
     package let unit: String?
     package let isLive: Bool
+    /// What a change does to a running node, where that is not seen at once or not by all.
+    package let liveNote: String?
     package let isRequired: Bool
     package let isSecret: Bool
     /// Whether the value is the path of something that the node reads.
@@ -141,7 +154,7 @@ extension Setting {
     package var declaration: SettingDeclaration {
         let phrase = limit.map { " \($0.phrase)" } ?? ""
         return SettingDeclaration(
-            name: name, documentation: documentation, unit: unit, isLive: isLive, isRequired: fallback == nil,
+            name: name, documentation: documentation, unit: unit, isLive: isLive, liveNote: liveNote, isRequired: fallback == nil,
             isSecret: Value.isSecret, isInputPath: isInput, typeName: Value.typeName + phrase,
             expectation: Value.expectation + phrase,
             fallback: fallback.map(\.settingJSON).flatMap { $0.isNull ? nil : $0 }, schema: schema,
