@@ -85,7 +85,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CodecsTests",
-            dependencies: ["Codecs", "Capture", "Routing", "HLS", "HLSChecker", "Recording", "Engine", "GraphHarness", "Media", "Rings",
+            dependencies: [
+                "Codecs", "Capture", "Routing", "HLS", "HLSChecker", "Recording", "Engine", "GraphHarness", "Media",
+                "Rings",
                 "Graph", "CRingLayout",
             ],
             swiftSettings: strict),

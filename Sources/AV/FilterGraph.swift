@@ -59,7 +59,9 @@ package struct FilterGraph: ~Copyable {
     package mutating func send(
         _ picture: PictureInput, to input: Int, lender: any PictureLender, buffer: Int32
     ) -> AVFault? {
-        guard case .rawVideo(let format) = inputs[input].format else { return refusal("filter", "no picture goes there") }
+        guard case .rawVideo(let format) = inputs[input].format else {
+            return refusal("filter", "no picture goes there")
+        }
         guard let reference = loans.lend(picture.address, format.planes.size, lender, buffer),
             let bytes = reference.pointee.data
         else { return AVFault(operation: "filter", code: av_error_no_memory) }

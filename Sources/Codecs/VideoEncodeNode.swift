@@ -17,7 +17,8 @@ package struct VideoEncodeSettings: NodeSettings {
         inPlace)
     static let gop = Setting("gop", default: MediaTime.seconds(2), "From one key frame to the next.").live(renewed)
     static let bframes = Setting<Int?>("bframes", default: nil, "B-frames in a row.").within(0...16).live(renewed)
-    static let profile = Setting<String?>("profile", default: nil, "Profile, by the encoder's name for it.").live(renewed)
+    static let profile = Setting<String?>("profile", default: nil, "Profile, by the encoder's name for it.").live(
+        renewed)
     static let preset = Setting<String?>("preset", default: nil, "Speed against size, by the encoder's name for it.")
         .live(renewed)
     static let tune = Setting<String?>("tune", default: nil, "What to tune for, by the encoder's name for it.").live(

@@ -94,7 +94,8 @@ final class VideoEncoding: CodecWork {
             context.show("refused", .null)
             return true
         case .failure(let fault):
-            let message = "\(settings.encoder.encoder) does not start with the new settings, and goes on as it was: "
+            let message =
+                "\(settings.encoder.encoder) does not start with the new settings, and goes on as it was: "
                 + fault.message
             context.show("refused", .string(message))
             context.log(.error, message)

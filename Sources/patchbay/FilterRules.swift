@@ -19,7 +19,9 @@ enum FilterRules {
             let named = filters(in: description)
         else { return [] }
         return named.filter { !isHarmless($0) }.map { filter in
-            fault(["nodes", id, "settings", "description"], "the filter \"\(filter.name)\" with \"\(filter.options.prefix(80))\"")
+            fault(
+                ["nodes", id, "settings", "description"],
+                "the filter \"\(filter.name)\" with \"\(filter.options.prefix(80))\"")
         }
     }
 

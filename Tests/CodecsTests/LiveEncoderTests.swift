@@ -67,7 +67,9 @@ private actor NumberSink: DataNode {
         let deep: JSON = ["video": ["hold": "4s"]]
         return [
             "camera": ["kind": "source.pattern", "settings": ["size": "320x180", "rate": "50"], "outlets": deep],
-            "h264": ["kind": "encode.video", "inputs": ["video": "camera.video"], "settings": settings, "outlets": deep],
+            "h264": [
+                "kind": "encode.video", "inputs": ["video": "camera.video"], "settings": settings, "outlets": deep,
+            ],
             "raw": ["kind": "decode", "inputs": ["video": "h264"], "outlets": deep],
             "numbers": ["kind": "sink.numbers", "inputs": ["video": "raw.video"]],
         ]
@@ -117,9 +119,13 @@ private actor NumberSink: DataNode {
         expectWhole(run, "in place")
     }
 
-    @Test("Other settings come with another encoder, from a key frame on, without a gap", arguments: ["libx264", "mpeg2video"])
+    @Test(
+        "Other settings come with another encoder, from a key frame on, without a gap",
+        arguments: ["libx264", "mpeg2video"])
     func takeover(_ encoder: String) async throws {
-        let (run, scratch) = try await running(["encoder": .string(encoder), "bitrate": "2M", "bframes": 2, "threads": 1])
+        let (run, scratch) = try await running([
+            "encoder": .string(encoder), "bitrate": "2M", "bframes": 2, "threads": 1,
+        ])
         _ = scratch
         for (name, value) in [("gop", "500ms"), ("bitrate", "1M"), ("bframes", 0), ("gop", "2s")] as [(String, JSON)] {
             try await set(run, name, value)
@@ -137,7 +143,8 @@ private actor NumberSink: DataNode {
         try await set(run, "preset", "nosuchpreset")
         #expect(
             await eventually {
-                await run.engine.nodeStatus("h264")?["details"]?["refused"]?.string?.contains("goes on as it was") ?? false
+                await run.engine.nodeStatus("h264")?["details"]?["refused"]?.string?.contains("goes on as it was")
+                    ?? false
             })
         #expect(await flows(run))
         try await set(run, "preset", "superfast")

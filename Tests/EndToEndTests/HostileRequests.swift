@@ -81,13 +81,18 @@ import Testing
                 status: 422, words: "names of files",
                 body: encoding(#"{"x265-params":"csv=/tmp/patchbay-hostile"}"#, "libx265")),
             // Files and sockets that filters open.
-            Attack(status: 422, words: "which may open", body: filtering(#"{"description":"movie=/etc/passwd[m];[in][m]overlay"}"#)),
-            Attack(status: 422, words: "which may open", body: filtering(#"{"description":"drawtext=textfile=/etc/passwd"}"#)),
+            Attack(
+                status: 422, words: "which may open",
+                body: filtering(#"{"description":"movie=/etc/passwd[m];[in][m]overlay"}"#)),
+            Attack(
+                status: 422, words: "which may open",
+                body: filtering(#"{"description":"drawtext=textfile=/etc/passwd"}"#)),
             Attack(status: 422, words: "which may open", body: filtering(#"{"description":"mo\\vie=/etc/passwd"}"#)),
             Attack(status: 422, words: "which may open", body: filtering(#"{"description":"zmq"}"#)),
             Attack(
                 status: 422, words: "which may open",
-                body: filtering(#"{"description":"drawtext=text=x","commands":{"drawtext reinit":"textfile=/etc/passwd"}}"#)),
+                body: filtering(
+                    #"{"description":"drawtext=text=x","commands":{"drawtext reinit":"textfile=/etc/passwd"}}"#)),
             // Who asks.
             Attack(status: 403, words: "Host", method: "GET", headers: ["Host: evil.example"]),
             Attack(status: 403, words: "Origin", method: "GET", headers: ["Origin: http://evil.example"]),

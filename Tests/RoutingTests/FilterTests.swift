@@ -131,7 +131,11 @@ extension GraphRun {
         #expect(await eventually { MarkSink.last(run.ringFolder).picture?.mark != nil })
         #expect(run.page.formats == 1)
         try await run.patch([["op": "add", "path": "/nodes/a/settings/size", "value": "128x72"]])
-        #expect(await eventually { MarkSink.last(run.ringFolder).picture?.size.width == 128 && MarkSink.last(run.ringFolder).picture?.mark != nil })
+        #expect(
+            await eventually {
+                MarkSink.last(run.ringFolder).picture?.size.width == 128
+                    && MarkSink.last(run.ringFolder).picture?.mark != nil
+            })
         #expect(await run.drain())
     }
 
@@ -142,7 +146,8 @@ extension GraphRun {
             "a": Self.camera(1, free),
             "null": ["kind": "sink.null", "inputs": ["in": "a.video"]],
             "filter": [
-                "kind": "filter", "inputs": ["audio": "a.audio"], "settings": ["description": "anull,asetnsamples=n=500"],
+                "kind": "filter", "inputs": ["audio": "a.audio"],
+                "settings": ["description": "anull,asetnsamples=n=500"],
             ],
             "marks": ["kind": "sink.marks", "inputs": ["audio": "filter.audio"]],
         ])
@@ -177,12 +182,13 @@ extension GraphRun {
             ).map(\.setting) == ["commands"])
     }
 
-    @Test(arguments: [
-        ("scale=1280:720,drawtext=text='movie=x, y':x=1", ["scale", "drawtext"]),
-        ("[a][b]overlay=10:10[c];[c]hflip", ["overlay", "hflip"]),
-        ("drawbox@cover=x=1, movie=/etc/passwd [m];[m]null", ["drawbox", "movie", "null"]),
-        ("sws_flags=bicubic;scale=2:2", ["scale"]), ("mo\\vie=x", ["movie"]), ("mo'v'ie=x", ["movie"]),
-    ] as [(String, [String])])
+    @Test(
+        arguments: [
+            ("scale=1280:720,drawtext=text='movie=x, y':x=1", ["scale", "drawtext"]),
+            ("[a][b]overlay=10:10[c];[c]hflip", ["overlay", "hflip"]),
+            ("drawbox@cover=x=1, movie=/etc/passwd [m];[m]null", ["drawbox", "movie", "null"]),
+            ("sws_flags=bicubic;scale=2:2", ["scale"]), ("mo\\vie=x", ["movie"]), ("mo'v'ie=x", ["movie"]),
+        ] as [(String, [String])])
     func filtersAreNamed(_ description: String, _ names: [String]) {
         #expect(filters(in: description)?.map(\.name) == names)
     }
@@ -195,7 +201,9 @@ extension GraphRun {
         ] {
             #expect(filters(in: text)?.allSatisfy(isHarmless) == false, "\(text)")
         }
-        for text in ["scale=2:2", "drawtext=text=hello", "drawtext", "yadif", "loudnorm=I=-23", "overlay", "volume=0.5"] {
+        for text in [
+            "scale=2:2", "drawtext=text=hello", "drawtext", "yadif", "loudnorm=I=-23", "overlay", "volume=0.5",
+        ] {
             #expect(filters(in: text)?.allSatisfy(isHarmless) == true, "\(text)")
         }
     }

@@ -25,7 +25,8 @@ final class FilterOutput {
     func publish(picture graph: borrowing FilterGraph, _ carried: GrainMemory) -> SwitchTurn {
         let picture = graph.picture
         guard let format = graph.pictureFormat else {
-            return .failed(NodeFault(.unsupported, "the filters give pictures that rings don't carry", isTransient: false))
+            return .failed(
+                NodeFault(.unsupported, "the filters give pictures that rings don't carry", isTransient: false))
         }
         if format != video {
             do throws(NodeFault) { try outlet.declare(.rawVideo(format)) } catch { return .failed(error) }

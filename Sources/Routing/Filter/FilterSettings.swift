@@ -1,6 +1,6 @@
+import AV
 // What `filter` can be told.
 package import Graph
-import AV
 
 /// Settings of `filter`.
 package struct FilterSettings: NodeSettings {
@@ -38,7 +38,8 @@ package struct FilterSettings: NodeSettings {
     /// All that the settings order, in the order of their names.
     var orders: [Command] {
         let written = commands.sorted { $0.key < $1.key }.compactMap { Self.command($0.key, $0.value) }
-        return written + (text.map { [Command(target: "drawtext", name: "reinit", value: "text=\(Self.quoted($0))")] } ?? [])
+        return written
+            + (text.map { [Command(target: "drawtext", name: "reinit", value: "text=\(Self.quoted($0))")] } ?? [])
     }
 
     static func command(_ key: String, _ value: String) -> Command? {
