@@ -33,6 +33,7 @@ final class VideoEncoding: CodecWork {
     /// An encoder with new settings, while it is opened beside the one that runs, and after.
     private var primer: EncoderPrimer?
     private var primed: VideoEncoderBox?
+    private var takeovers = 0
     /// Pictures by which its decoding runs ahead.
     private var reorder = 0
     /// The encoder has been given pictures.
@@ -111,11 +112,16 @@ final class VideoEncoding: CodecWork {
         // One that was opened beside the last goes on where that ends; its decoding times follow while it reorders no more.
         let isSeamless = primed.map { $0.input == video && $0.encoder.format.reorderFrames <= reorder } ?? false
         if hasOpened, !isSeamless { isDiscontinuity = true }
+        if primed != nil {
+            takeovers += 1
+            context.show("takeovers", .count(takeovers))
+        }
         (hasOpened, isBegun) = (true, false)
         do throws(AVFault) {
             period = (video.picture.rate ?? Rational(25, 1)).period
             let wanted = settings.wanted(for: video)
-            let box = try primed.flatMap { $0.input == video ? $0 : nil } ?? VideoEncoderBox(wanted, video)
+            let box: VideoEncoderBox
+            if let primed, primed.input == video { box = primed } else { box = try VideoEncoderBox(wanted, video) }
             self.box = box
             reorder = box.encoder.format.reorderFrames
             losesCaptions = !writesCaptions(videoEncoder: wanted.encoder)
