@@ -48,14 +48,14 @@ struct Subject: Sendable, CustomTestStringConvertible {
             ], outlets: ["video", "audio"], change: ("size", "32x18")),
         Subject(
             name: "filter", inputs: [("video", "source.rawpictures")], outlets: ["video"],
-            settings: ["description": "yadif=mode=1,scale=32:18"], change: ("description", "hflip")),
+            settings: ["description": "yadif=mode=1,scale=32:18"], change: ("threads", 2)),
         Subject(
             name: "filter", inputs: [("video/a", "source.rawpictures"), ("video/b", "source.rawpictures")],
             outlets: ["video"], settings: ["description": "[a][b]overlay=4:4"], change: ("threads", 1)),
         Subject(
             name: "filter", inputs: [("audio", "source.rawsound")], outlets: ["audio"],
             settings: ["description": "aformat=sample_fmts=fltp:channel_layouts=stereo:sample_rates=48000,volume=0.5"],
-            change: ("description", "anull")),
+            change: ("threads", 2)),
         Subject(
             name: "sink.hls", inputs: [("video", "source.codedpictures"), ("audio", "source.codedsound")], outlets: [],
             settings: ["path": "contract"], change: ("segment", "1s")),
