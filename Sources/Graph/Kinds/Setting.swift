@@ -154,7 +154,8 @@ extension Setting {
     package var declaration: SettingDeclaration {
         let phrase = limit.map { " \($0.phrase)" } ?? ""
         return SettingDeclaration(
-            name: name, documentation: documentation, unit: unit, isLive: isLive, liveNote: liveNote, isRequired: fallback == nil,
+            name: name, documentation: documentation, unit: unit, isLive: isLive, liveNote: liveNote,
+            isRequired: fallback == nil,
             isSecret: Value.isSecret, isInputPath: isInput, typeName: Value.typeName + phrase,
             expectation: Value.expectation + phrase,
             fallback: fallback.map(\.settingJSON).flatMap { $0.isNull ? nil : $0 }, schema: schema,
