@@ -28,8 +28,6 @@ final class AudioDecoding: CodecWork {
         self.context = context
     }
 
-    func noteLoss() { isDiscontinuity = true }
-
     func finish(isLost: Bool) { _ = box?.decoder.finish() }
 
     func close() { box = nil }

@@ -36,9 +36,6 @@ final class AudioEncoding: CodecWork {
         (self.inlet, self.outlet, self.settings, self.context) = (inlet, outlet, settings, context)
     }
 
-    /// Sound says by its times whether any is missing.
-    func noteLoss() {}
-
     func finish(isLost: Bool) { _ = box?.encoder.finish() }
 
     func close() { box = nil }

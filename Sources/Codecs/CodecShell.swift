@@ -45,8 +45,8 @@ protocol CodecWork: AnyObject {
     func publish() -> CodecStep
     /// Gives the codec the next input, if there is any.
     func feed() -> CodecStep
-    /// Input is missing before the next.
-    func noteLoss()
+    /// What comes next is of another stream.
+    func noteRewired()
     /// No more input: what is inside comes out.
     /// - Parameter isLost: because the signal went.
     func finish(isLost: Bool)
@@ -57,6 +57,7 @@ protocol CodecWork: AnyObject {
 }
 
 extension CodecWork {
+    func noteRewired() {}
     func letGo() {}
 }
 
@@ -103,7 +104,7 @@ struct CodecShell<Work: CodecWork> {
         case .ended: if isOpen { finish(then: nil) } else { phase = .ended }
         case .noSignal: silence(.noSignal)
         case .absent: silence(.absent)
-        case .rewired: work.noteLoss()
+        case .rewired: work.noteRewired()
         }
     }
 

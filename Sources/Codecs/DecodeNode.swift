@@ -40,6 +40,7 @@ package actor DecodeNode: DataNode {
 
     package init(_ settings: DecodeSettings, in context: NodeContext) {
         self.context = context
+        for name in ["video", "audio"] { context.inlet(name)?.declareDecoding() }
         if let inlet = context.inlet("video"), let outlet = context.outlet("video") {
             video = CodecShell(VideoDecoding(inlet, outlet, settings, context), inlet, outlet)
         }

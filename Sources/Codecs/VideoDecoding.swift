@@ -33,8 +33,11 @@ final class VideoDecoding: CodecWork {
     private var isLost = false
     /// Pictures are missing among those.
     private var isTorn = false
-    /// PTS of the newest picture that a decoder before this one gave out, until one after it comes.
-    private var shownBefore: Int64?
+    /// PTS of the newest picture that was given out.
+    private var newestShown: Int64?
+    /// Packets from this token on begin at a key frame of the past: what was shown is made once more, and left out. Nil
+    /// once one came that was not.
+    private var catchUpToken: Int64? = 0
     /// Times further back than this are another timeline's.
     private static let longestGOP: Int64 = 30_000_000_000
     /// Something was lost before the next packet.
@@ -51,10 +54,11 @@ final class VideoDecoding: CodecWork {
         self.settings = settings
         self.context = context
         let newest = outlet.port.newest.load(ordering: .relaxed)
-        shownBefore = newest == .min ? nil : newest
+        newestShown = newest == .min ? nil : newest
     }
 
-    func noteLoss() { (needsKey, isDiscontinuity) = (true, true) }
+    /// Another stream follows, from a key frame on that may lie some way back.
+    func noteRewired() { (needsKey, catchUpToken) = (true, carried.next) }
 
     func finish(isLost: Bool) {
         _ = box?.decoder.finish()
@@ -178,7 +182,7 @@ final class VideoDecoding: CodecWork {
         if buffer == nil, box.decoder.heapPictures.full > knownFull, enlarge(box) { return .busy }
         ignoresFieldOrder = true
         let grain = grain(for: picture)
-        guard !wasShown(grain.pts), !isBehindTear(grain) else {
+        guard !wasShown(grain.pts, picture.token), !isBehindTear(grain) else {
             hasOutput = false
             context.counters.skipped.wrappingAdd(1, ordering: .relaxed)
             return .busy
@@ -191,13 +195,13 @@ final class VideoDecoding: CodecWork {
         return copy(picture, grain, box)
     }
 
-    /// A decoder that takes another's place begins at the newest key frame, some pictures back.
-    private func wasShown(_ pts: Int64) -> Bool {
-        guard let newest = shownBefore, pts != .min, pts <= newest, newest - pts < Self.longestGOP else {
-            shownBefore = nil
-            return false
-        }
-        return true
+    /// A decoder that takes another's place, or goes over to another stream, begins some pictures back.
+    private func wasShown(_ pts: Int64, _ token: Int64) -> Bool {
+        let isAgain = catchUpToken.map { token >= $0 } ?? false
+        if isAgain, let newest = newestShown, pts != .min, pts <= newest, newest - pts < Self.longestGOP { return true }
+        if isAgain { catchUpToken = nil }
+        if pts != .min { newestShown = pts }
+        return false
     }
 
     /// A publisher that goes away in the middle of a GOP leaves pictures whose predecessors in display order never came.

@@ -46,7 +46,7 @@ final class VideoEncoding: CodecWork {
         inlet.declare(leases: Self.leases(of: settings.encoder.encoder))
     }
 
-    func noteLoss() { isDiscontinuity = true }
+    func noteRewired() { isDiscontinuity = true }
 
     func finish(isLost: Bool) { _ = box?.encoder.finish() }
 

@@ -11,6 +11,9 @@
 //  8. When its inlets have ended, a node gives out what it still holds and returns `.finished`.
 //  9. `drain` asks a source to end now; others go on until their inlets have ended.
 // 10. After `stop` nothing is called any more, and nothing of the node touches an inlet or an outlet.
+//
+// A block of sound may be a part of one, where its inlet was rewired: `grain.samples` samples from the start of
+// `lease.bytes` on, and the planes as far apart as the format says. Of a block only that much may be read.
 package import Graph
 package import Media
 
@@ -73,7 +76,7 @@ package enum InletNews: Sendable {
     case absent
     /// No grain will follow.
     case ended
-    /// Another outlet feeds it from here on.
+    /// Another outlet feeds it from here on, and what comes does not join on to what came. Not told where it does.
     case rewired
 }
 

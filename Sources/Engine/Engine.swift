@@ -108,7 +108,9 @@ package actor Engine {
     /// Prepare everything new → commit → retire.
     func carryOut(_ plan: GraphPlan, _ target: ResolvedGraph, _ proposal: Proposal) async throws(GraphRefusal) {
         try checkNames(plan.renamed, target)
+        let timing = CommitTiming(proposal)
         var made: [LiveNode] = []
+        var staged = StagedCommit()
         do throws(GraphRefusal) {
             for id in plan.started {
                 guard let resolved = target[id] else { continue }
@@ -116,20 +118,25 @@ package actor Engine {
                     throw GraphRefusal.notStarted(node: id, error)
                 }
             }
-            try await prepare(made)
+            staged = arrange(plan, made)
+            try await prepare(made, timing)
             if graph != nil { trip(.prepared) }
             // The end was asked for meanwhile: what came up now would not hear of it.
             guard !isDraining else { throw .draining }
+            try await stage(&staged, made, timing)
+            guard !isDraining else { throw .draining }
             try await restart(plan.restarted, target, wiredBy: made)
         } catch {
+            withdraw(staged)
+            for node in made { nodes[node.id] = nil }
             for node in made.reversed() { await retire(node) }
             throw error
         }
         for node in made { nodes[node.id] = node }
-        for move in plan.rewired { rewire(move.node, move.inlet) }
+        await land(staged, timing)
         for id in plan.changedInPlace { await applySettings(id, target) }
         for id in plan.renamed { rename(id, target) }
-        for node in made { await start(node) }
+        for node in made where node.state == .starting { await start(node) }
         for id in plan.stopped {
             guard let node = nodes.removeValue(forKey: id) else { continue }
             node.state = .stopping

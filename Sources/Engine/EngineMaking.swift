@@ -23,10 +23,11 @@ extension Engine {
     }
 
     func makeRunner(_ resolved: ResolvedNode, _ lane: Lane, _ ports: [String: OutletPort]) -> NodeRunner {
+        let group = SpliceGroup()
         let context = NodeContext(
             id: resolved.id, lane: lane, services: services, tracks: resolved.tracks, program: resolved.program,
             isUnpaced: resolved.isUnpaced,
-            inlets: resolved.inlets.map { Inlet($0.address, node: resolved.id, lane: lane) },
+            inlets: resolved.inlets.map { Inlet($0.address, node: resolved.id, lane: lane, group: group) },
             outlets: resolved.outlets.compactMap { ports[$0.name] }.map {
                 Outlet($0, lane: lane, services: services, isUnpaced: resolved.isUnpaced)
             })
@@ -68,15 +69,12 @@ extension Engine {
         }
     }
 
-    func rewire(_ id: String, _ edge: ResolvedInlet) {
-        guard let node = nodes[id], let port = nodes[edge.from.node]?.ports[edge.from.outlet] else { return }
-        node.runner.context.inlet(edge.address)?.wiring.connect(port, isLossless: edge.isLossless)
-    }
-
-    /// Opens new nodes; the first that fails refuses them all.
-    func prepare(_ made: [LiveNode]) async throws(GraphRefusal) {
+    /// Opens new nodes; the first that fails, or is not open when the patch's deadline comes, refuses them all.
+    func prepare(_ made: [LiveNode], _ timing: CommitTiming) async throws(GraphRefusal) {
         for node in made {
-            do throws(NodeFault) { try await prepare(node.runner) } catch { throw .notStarted(node: node.id, error) }
+            do throws(NodeFault) {
+                try await node.runner.prepare(within: min(prepareDeadline, timing.left ?? prepareDeadline))
+            } catch { throw .notStarted(node: node.id, error) }
         }
     }
 
@@ -89,6 +87,8 @@ extension Engine {
         node.fault = nil
         node.state = .running
         await node.runner.start()
+        // Asked for meanwhile: whoever was not running then has not heard of it.
+        if isDraining, node.isSource { await node.runner.drain() }
     }
 
     func applySettings(_ id: String, _ target: ResolvedGraph) async {

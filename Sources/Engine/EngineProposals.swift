@@ -6,6 +6,7 @@ extension Engine {
     /// Carries out a proposal, or says why not and leaves the graph as it was.
     @discardableResult
     package func propose(_ proposal: Proposal) async throws(GraphRefusal) -> Commit {
+        if !proposal.isDryRun { try await approach(proposal.at) }
         let (commit, isIntended) = try await transact(proposal)
         // Behind the transaction: whoever comes next does not wait for this one's disk.
         if isIntended {

@@ -12,6 +12,10 @@ extension Engine {
         _ ids: [String], _ target: ResolvedGraph, wiredBy made: [LiveNode]
     ) async throws(GraphRefusal) {
         var done: [LiveNode] = []
+        // Nobody loses what is written while there is no reader: writers of lossless edges wait for the new one.
+        let held = ids.compactMap { nodes[$0] }.flatMap(losslessSources)
+        for port in held { port.holdWriter() }
+        defer { for port in held { port.letWriterGo() } }
         for id in ids {
             guard let old = nodes[id], let resolved = target[id] else { continue }
             do throws(NodeFault) {
@@ -27,8 +31,10 @@ extension Engine {
     func replace(
         _ old: LiveNode, with resolved: ResolvedNode, wiredBy made: [LiveNode]
     ) async throws(NodeFault) {
+        if !losslessSources(old).isEmpty, !old.isSink, old.state == .running { await old.runner.giveOut() }
         await old.runner.stop(leaving: .noSignal)
         let new = try make(resolved, replacing: old, wiredBy: made)
+        new.runner.goOn(from: old.runner)
         do throws(NodeFault) { try await prepare(new.runner) } catch {
             // Its ports are the old node's, whose readers wait for that one to come back.
             await new.runner.stop(leaving: .noSignal)
@@ -39,6 +45,11 @@ extension Engine {
         lanes.giveBack(old.lane)
         rewireReaders(of: new, besides: old)
         await start(new)
+    }
+
+    /// Outlets whose writers wait for this node.
+    private func losslessSources(_ node: LiveNode) -> [OutletPort] {
+        node.resolved.inlets.filter(\.isLossless).compactMap { nodes[$0.from.node]?.ports[$0.from.outlet] }
     }
 
     /// The graph before the patch had this node; its settings were good once.
@@ -121,6 +132,7 @@ extension Engine {
     func restartNow(_ node: LiveNode) async {
         let runner = makeRunner(node.resolved, node.lane.lane, node.ports)
         wire(runner, node.resolved, [])
+        runner.goOn(from: node.runner)
         node.runner = runner
         // Its inlets are others now.
         watchNodes()

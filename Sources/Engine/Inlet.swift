@@ -1,9 +1,8 @@
-// The reading end of an edge: follows its wiring and the generations of the ring it reads, tells news between grains,
-// gives grains. On its node's lane only.
+// The reading end of an edge: follows its wiring, tells news between grains, gives grains. On its node's lane only.
 //
 // Between two grains at most one of these is the case: rewired, drained the old generation (join the next), no signal,
 // ended. `nextNews` works through them; the runner calls it before each step, so a node sees a format before the first
-// grain that has it.
+// grain that has it. How it changes from one outlet to another stands in `Inlet+Changeover`.
 import CRingLayout
 package import Graph
 package import Media
@@ -34,27 +33,43 @@ package final class Inlet: @unchecked Sendable {
     let wiring: Wiring
     private let lane: Lane
     private let label: String
-    private var port: OutletPort?
-    private var isLossless = false
     private var seenVersion: UInt32 = 0
-    private var frames: FrameRingReader?
-    private var packets: PacketRingReader?
-    private var joinedGeneration: UInt32 = 0
-    /// It was looked for before there was a ring.
-    private var hasWaited = false
-    private var cursor: UInt64?
-    /// Grains lost between two rings that the node has not been told of.
-    private var skipped: UInt64 = 0
+    private var seenConnections = 0
+    /// What it reads.
+    var feed: Feed?
+    /// What it will read, and on whose word.
+    var staged: Feed?
+    var edge: StagedEdge?
+    /// Where coded streams are joined. The packet that was looked at is taken by the copy in `looked`.
+    var splice = CodedSplice(.data)
+    var looked: CodedSplice?
+    /// It has changed over, and no packet of the new stream has been taken.
+    var isEntering = false
+    /// The splice has been told of what is staged.
+    var hasBegun = false
+    /// What the inlets of this node know of each other's splices.
+    let group: SpliceGroup
+    /// Begin and length of the newest grain that was taken, nanoseconds on the timeline; `Int64.min` before the first.
+    var takenTime = Int64.min
+    var takenLength: Int64 = 0
     private var lastSignal = Signal.waiting
     package private(set) var format: StreamFormat?
     /// Whether the node knows the format of what this wiring feeds it.
     private var hasToldFormat = false
+    /// News that a changeover left behind.
+    private var isRewired = false
+    /// A successor of the node reads on.
+    private var isEnding = false
+    private var newFormat: StreamFormat?
+    /// No grain is taken until they are told.
+    var hasNews: Bool { newFormat != nil || isRewired }
     package private(set) var hasEnded = false
     let figures = InletFigures()
 
-    init(_ id: InletAddress, node: String, lane: Lane) {
+    init(_ id: InletAddress, node: String, lane: Lane, group: SpliceGroup) {
         self.id = id
         self.lane = lane
+        self.group = group
         label = "\(node).\(id)"
         wiring = Wiring(doorbell: lane.doorbell)
     }
@@ -62,18 +77,24 @@ package final class Inlet: @unchecked Sendable {
     /// How many grains the node may hold at once (2 unless declared otherwise). In the node's `init` only.
     package func declare(leases: Int) { wiring.declare(leases: leases) }
 
+    /// The node decodes what comes: where it is rewired its times stay as they are, and it is told. In the node's `init`
+    /// only.
+    package func declareDecoding() { isDecoded = true }
+    private(set) var isDecoded = false
+
+    var now: Int64 { lane.now }
+
     // MARK: Grains
 
     /// Leases the next raw grain.
     package func takeFrame() -> FrameTake {
         assert(lane.isCurrentThread)
-        guard frames != nil else { return .nothing }
-        if let lost = takeSkipped() { return .lapped(lost: lost) }
-        switch frames!.next() {
+        guard let feed, feed.frames != nil else { return .nothing }
+        if let lost = feed.takeSkipped() { return .lapped(lost: lost) }
+        guard edge == nil, feed.startsAt == nil, !hasNews else { return takeFrameAtChangeover() }
+        switch feed.frames!.next() {
         case .frame(let lease):
-            cursor = frames?.position
-            lastSignal = .live
-            if frames?.seat.releasedAwaitedRoom() ?? false { port?.ringWriter() }
+            noteTaken(lease.grain, feed)
             return .frame(lease)
         case .lapped(let lost): return .lapped(lost: lost)
         case .none: return .nothing
@@ -83,181 +104,195 @@ package final class Inlet: @unchecked Sendable {
     }
 
     /// Raw grains that wait to be taken.
-    package var waitingFrames: UInt64 { frames?.lag ?? 0 }
+    package var waitingFrames: UInt64 { feed?.frames?.lag ?? 0 }
 
     /// Whether a raw grain that is not taken now may be overwritten before the next look.
     package var isNearlyLapped: Bool {
-        guard let mapping = frames?.mapping, let lag = frames?.lag else { return false }
+        guard let mapping = feed?.frames?.mapping, let lag = feed?.frames?.lag else { return false }
         return lag + 1 >= UInt64(mapping.identity.depth)
+    }
+
+    func noteTaken(_ grain: Grain, _ feed: Feed) {
+        lastSignal = .live
+        if grain.pts != .min { (takenTime, takenLength) = (grain.pts, grain.duration) }
+        feed.advanced()
     }
 
     /// Looks at the next packet; `take` or `skip` must follow before the next look.
     package func peekPacket() -> PacketTake {
         assert(lane.isCurrentThread)
-        guard packets != nil else { return .nothing }
-        if let lost = takeSkipped() { return .lapped(lost: lost) }
-        switch packets!.peek() {
-        case .packet(let grain):
-            lastSignal = .live
-            return .packet(grain)
-        case .lapped(let lost): return .lapped(lost: lost)
-        case .none, .corrupt: return .nothing
+        // More than a few packets that are left out in one step would make it long.
+        for _ in 0..<Self.leftOutAtOnce {
+            guard let feed, feed.packets != nil, !hasNews else { return .nothing }
+            if let lost = feed.takeSkipped() { return .lapped(lost: lost) }
+            switch feed.packets!.peek() {
+            case .packet(let grain):
+                lastSignal = .live
+                if let take = look(at: grain, in: feed) { return take }
+            // What was held for a changeover is gone; it goes on with the newest key packet.
+            case .lapped where isEntering: continue
+            case .lapped(let lost): return .lapped(lost: lost)
+            case .none, .corrupt: return .nothing
+            }
         }
+        wiring.ring()
+        return .nothing
     }
+
+    /// How many grains that the node is not to have are passed over in one step.
+    static let leftOutAtOnce = 32
 
     /// Copies the packet that was looked at. False: it was overwritten meanwhile, use nothing of it.
     /// - Parameter buffer: room for `grain.size` bytes rounded up to 8.
     package func take(
         _ grain: Grain, into buffer: UnsafeMutableRawBufferPointer, sideData: UnsafeMutableRawBufferPointer? = nil
     ) -> Bool {
-        guard packets != nil else { return false }
-        let isWhole = packets!.take(grain, into: buffer, sideData: sideData)
-        advanced()
+        guard let feed, feed.packets != nil else { return false }
+        let isWhole = feed.packets!.take(grain, into: buffer, sideData: sideData)
+        advanced(feed)
         return isWhole
     }
 
     package func skipPacket() {
-        packets?.skip()
-        advanced()
+        guard let feed else { return }
+        feed.packets?.skip()
+        advanced(feed)
     }
 
-    private func advanced() {
-        guard packets != nil else { return }
-        cursor = packets?.position
-        if packets?.seat.releasedAwaitedRoom() ?? false { port?.ringWriter() }
+    private func advanced(_ feed: Feed) {
+        if let looked { hasPassed(looked) }
+        looked = nil
+        feed.advanced()
     }
 
     // MARK: News
 
     /// What happened since the last grain, one at a time; nil when the next thing to do is to take a grain.
     func nextNews() -> InletNews? {
-        if wiring.version != seenVersion { return rewire() }
-        guard let port, !hasEnded else { return nil }
-        if frames == nil, packets == nil { return join(port) }
-        // Its writer fails by it too and comes back with the next generation.
-        if (frames?.mapping ?? packets?.mapping)?.isCorrupt ?? false {
-            leave()
-            return join(port)
+        if wiring.version != seenVersion { followWiring() }
+        if edge != nil { turnChangeover() }
+        if isRewired {
+            isRewired = false
+            return .rewired
         }
-        guard isDrained else { return nil }
+        if let format = newFormat { return tell(format) }
+        guard let feed, !hasEnded else { return nil }
+        if isEnding {
+            hasEnded = true
+            leave(feed)
+            return .ended
+        }
+        if !feed.isJoined { return join(feed) }
+        // Its writer fails by it too and comes back with the next generation.
+        if feed.mapping?.isCorrupt ?? false { return joinNext(feed) }
+        // What it changes over to may go on: nobody is told of an end that isn't one.
+        guard feed.isDrained, edge == nil else { return nil }
         // The state was loaded before the head (RingMapping.state), so "drained" is final for final states.
-        switch ringState {
-        case .superseded:
-            leave()
-            return join(port)
+        switch feed.signal {
+        case .superseded: return joinNext(feed)
         case .ended, .removed:
             hasEnded = true
-            leave()
+            leave(feed)
             return .ended
         case .noSignal:
             // A node that comes back makes a new generation on the same port.
-            if port.generation != joinedGeneration {
-                leave()
-                return join(port)
-            }
-            return once(.noSignal, .noSignal)
+            return feed.port.generation == feed.joinedGeneration ? once(.noSignal, .noSignal) : joinNext(feed)
         case .absent: return once(.absent, .absent)
         case .waiting, .live: return nil
         }
     }
 
-    private func rewire() -> InletNews? {
-        leave()
-        // It may have looked at this reader's cursor again after the engine took the edge away.
-        if isLossless { port?.ringWriter() }
-        let isFirst = seenVersion == 0
+    private func followWiring() {
         seenVersion = wiring.version
-        let source = wiring.current
-        port = source?.port
-        isLossless = source?.isLossless ?? false
-        cursor = nil
-        skipped = 0
-        joinedGeneration = 0
-        hasWaited = false
+        let plan = wiring.plan
+        if plan.connections != seenConnections { reconnect(plan) }
+        if plan.staged !== edge { stage(plan.staged) }
+        isEnding = plan.isEnding
+    }
+
+    /// Fed from elsewhere at once.
+    private func reconnect(_ plan: Wiring.Plan) {
+        isRewired = seenConnections > 0 && plan.source != nil
+        seenConnections = plan.connections
+        if let feed {
+            leave(feed)
+            // It may have looked at this reader's cursor again after the engine took the edge away.
+            if feed.isLossless { feed.port.ringWriter() }
+        }
+        (staged, edge, looked, isEntering) = (nil, nil, nil, false)
+        feed = plan.source.map { source in
+            Feed(source, leases: wiring.leaseLimit, label: label, rest: wiring.takeRest(in: source.port))
+        }
+        forget()
+        takenTime = .min
+        splice = CodedSplice(feed?.port.type.track ?? .data, isShifted: !isDecoded)
+    }
+
+    /// What follows comes from another outlet.
+    private func forget() {
         lastSignal = .waiting
         hasEnded = false
         hasToldFormat = false
-        return isFirst ? nextNews() : .rewired
+        newFormat = nil
     }
 
-    private func join(_ port: OutletPort) -> InletNews? {
-        guard port.generation != joinedGeneration, let ring = port.currentRing() else {
-            hasWaited = true
-            switch port.signal {
+    func makeFeed(_ source: Wiring.Source) -> Feed { Feed(source, leases: wiring.leaseLimit, label: label) }
+
+    /// It reads what was staged from here on.
+    /// - Parameter isExact: whether times go on.
+    func install(_ next: Feed, isExact: Bool) {
+        isRewired = isRewired || hasEnded || !isExact
+        (lastSignal, hasEnded) = (.waiting, false)
+        feed = next
+        count(next)
+        figures.install(next.seat)
+        if let known = next.format, known != format || !hasToldFormat { newFormat = known }
+        if hasNews { wiring.ring() }
+    }
+
+    private func tell(_ new: StreamFormat) -> InletNews {
+        newFormat = nil
+        (hasToldFormat, format) = (true, new)
+        if let coded = new.coded, let period = coded.period { splice.period = period.nanoseconds }
+        return .format(new)
+    }
+
+    private func joinNext(_ feed: Feed) -> InletNews? {
+        leave(feed)
+        return join(feed)
+    }
+
+    private func join(_ feed: Feed) -> InletNews? {
+        switch feed.join() {
+        case .nothing:
+            switch feed.port.signal {
             case .ended, .removed:
+                guard edge == nil else { return nil }
                 hasEnded = true
                 return .ended
             case .noSignal: return once(.noSignal, .noSignal)
             case .absent: return once(.absent, .absent)
             case .waiting, .live, .superseded: return nil
             }
-        }
-        guard cursor != nil || !ring.format.type.isRaw || port.hasRoom(ring.mapping) else {
-            port.requestRenewal()
-            return nil
-        }
-        do throws(RingError) {
-            if ring.format.type.isRaw {
-                frames = try FrameRingReader(
-                    joining: ring.mapping, leases: UInt32(wiring.leaseLimit), isLossless: isLossless,
-                    start: start(in: ring),
-                    name: label)
-            } else {
-                packets = try PacketRingReader(
-                    joining: ring.mapping, isLossless: isLossless, start: start(in: ring), name: label)
-            }
-        } catch {
+        case .refused:
             figures.refusals.wrappingAdd(1, ordering: .relaxed)
-            guard case .leasesDoNotFit = error else { return nil }
-            guard port.isOver else {
-                port.requestRenewal()
-                return nil
-            }
+            return nil
+        case .over:
             hasEnded = true
             return .ended
+        case .joined: break
         }
-        joinedGeneration = ring.generation
-        countSkipped()
+        count(feed)
+        figures.install(feed.seat)
         // A ring that is only larger than the one before is no news: codecs go on as they are.
-        let isNews = !hasToldFormat || format != ring.format
-        hasToldFormat = true
-        format = ring.format
-        figures.install(frames?.seat ?? packets?.seat)
-        // A lossless writer waits until everybody has joined.
-        port.ringWriter()
-        return isNews ? .format(ring.format) : nextNews()
+        guard let new = feed.format, !hasToldFormat || format != new else { return nextNews() }
+        return tell(new)
     }
 
-    /// The next generation goes on where the last one stopped; a first join takes what is there: all of a lossless
-    /// edge, else from the newest (key) grain.
-    private func start(in ring: OutletPort.Ring) -> ReaderStart {
-        if let cursor { return .sequence(cursor) }
-        guard isLossless || joinedGeneration == 0 && (hasWaited || isFresh(ring)) else { return .newestKey }
-        return ring.first.map { .sequence($0) } ?? .oldest
-    }
-
-    /// Whether the ring is new to everybody: then a joining reader can have it from the first grain on. One that has
-    /// waited for the ring can in any case, however many came at once before it looked.
-    private func isFresh(_ ring: OutletPort.Ring) -> Bool { ring.mapping.head <= (ring.first ?? 0) + 2 }
-
-    /// What a ring between the last one and this held is lost, as if this reader had been lapped in it.
-    private func countSkipped() {
-        guard let cursor, let position = frames?.position ?? packets?.position, position > cursor else { return }
-        skipped += position - cursor
-        figures.lose(position - cursor)
-    }
-
-    /// Tells of a loss between two rings, once.
-    private func takeSkipped() -> UInt64? {
-        guard skipped > 0 else { return nil }
-        defer { skipped = 0 }
-        return skipped
-    }
-
-    private var isDrained: Bool { (frames?.lag ?? packets?.lag ?? 0) == 0 }
-
-    private var ringState: Signal {
-        Signal(rawValue: frames?.mapping.state ?? packets?.mapping.state ?? 0) ?? .waiting
+    /// Has the figures know what was lost between rings.
+    private func count(_ feed: Feed) {
+        let lost = feed.takeUntold()
+        if lost > 0 { figures.lose(lost) }
     }
 
     private func once(_ signal: Signal, _ news: InletNews) -> InletNews? {
@@ -266,17 +301,18 @@ package final class Inlet: @unchecked Sendable {
         return news
     }
 
-    private func leave() {
-        frames = nil
-        packets = nil
+    private func leave(_ feed: Feed) {
+        feed.leave()
         figures.install(nil)
     }
 
     /// Lets go of the ring; a lossless writer goes on without.
     func close() {
-        leave()
-        wiring.close()
-        seenVersion = wiring.version
-        port = nil
+        let rest = feed.flatMap { feed in feed.cursor.map { ReaderRest(port: feed.port, cursor: $0) } }
+        if let feed { leave(feed) }
+        staged?.leave()
+        wiring.close(rest)
+        (seenVersion, seenConnections) = (wiring.version, wiring.plan.connections)
+        (feed, staged, edge) = (nil, nil, nil)
     }
 }

@@ -87,6 +87,9 @@ package final class Lane: SerialExecutor, @unchecked Sendable {
 
     package func isIsolatingCurrentContext() -> Bool? { isCurrentThread }
 
+    /// Monotonic nanoseconds by the lane's clock.
+    var now: Int64 { clock.monotonic }
+
     /// Whether the caller runs on this lane's thread.
     package var isCurrentThread: Bool { thread.load(ordering: .relaxed) == linux_thread_identity() }
 

@@ -47,7 +47,8 @@ package final class LeaseLender: PictureLender, @unchecked Sendable {
 package struct GrainMemory {
     private var grains = [Grain](repeating: .empty(), count: 128)
     private var tokens = [Int64](repeating: -1, count: 128)
-    private var next: Int64 = 0
+    /// The token of the next.
+    package private(set) var next: Int64 = 0
 
     package init() {}
 

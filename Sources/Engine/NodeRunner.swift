@@ -73,6 +73,12 @@ package final class NodeRunner: LaneResident, @unchecked Sendable {
         case .wait: return .rung
         case .until(let instant): return .at(instant)
         case .finished:
+            if isHandingOver.load(ordering: .acquiring) {
+                // Its readers wait for the one that comes after it.
+                leave(.noSignal)
+                hasGivenOut.store(true, ordering: .releasing)
+                return .never
+            }
             leave(.ended)
             report(self, nil)
             return .never
@@ -115,6 +121,30 @@ package final class NodeRunner: LaneResident, @unchecked Sendable {
         case .late:
             isStuck.store(true, ordering: .relaxed)
             throw NodeFault(.timeout, "it did not open within \(limit); its lane is left behind")
+        }
+    }
+
+    // MARK: A successor
+
+    /// The node's inlets have ended for it, though a successor will read on.
+    private let isHandingOver = Atomic<Bool>(false)
+    private let hasGivenOut = Atomic<Bool>(false)
+
+    /// Has the node give out what it holds, as at the end of its inlets; what they have not taken is its successor's.
+    /// Returns when it has, or when its patience is over.
+    func giveOut() async {
+        isHandingOver.store(true, ordering: .releasing)
+        for inlet in context.inlets { inlet.wiring.end() }
+        let end = ContinuousClock.now + .nanoseconds(Self.patience.nanoseconds)
+        while !hasGivenOut.load(ordering: .acquiring), ContinuousClock.now < end {
+            do { try await Task.sleep(nanoseconds: 1_000_000) } catch { return }
+        }
+    }
+
+    /// Has the inlets begin where those of a node that has stopped left off.
+    func goOn(from predecessor: NodeRunner) {
+        for inlet in context.inlets {
+            inlet.wiring.goOn(at: predecessor.context.inlet(inlet.id)?.wiring.rest)
         }
     }
 

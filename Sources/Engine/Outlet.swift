@@ -247,6 +247,8 @@ package final class Outlet: @unchecked Sendable {
     ) -> Appended {
         assert(lane.isCurrentThread)
         guard packets != nil else { return .tooLarge }
+        // A lossless reader has still to join.
+        if let mapping = packets?.mapping, !port.losslessReadersJoined(mapping) { return .wait }
         let grain = stamped(grain)
         var appended = packets!.append(grain, payload, sideData: sideData)
         if case .tooLarge = appended, grows(to: payload.count + (sideData?.count ?? 0)) {

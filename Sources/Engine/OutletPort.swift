@@ -2,6 +2,7 @@
 //
 // The outlet itself (the writing end) belongs to its node's lane. Wiring a consumer touches only what is here, so that
 // a node whose edges are not touched never notices a patch, even while it blocks.
+import CRingLayout
 package import Media
 package import Rings
 package import Synchronization
@@ -157,6 +158,13 @@ package final class OutletPort: @unchecked Sendable {
     func currentRing() -> Ring? { ring.withLock { $0 } }
     package var mapping: RingMapping? { currentRing()?.mapping }
     package var format: StreamFormat? { currentRing()?.format }
+    /// PTS of the oldest grain in the window, nanoseconds; nil where there is none.
+    var oldest: Int64? {
+        guard let mapping, mapping.head > 0 else { return nil }
+        let depth = UInt64(mapping.identity.depth)
+        let first = mapping.head > depth ? mapping.head - depth : 0
+        return (first..<mapping.head).lazy.compactMap { mapping.glimpse($0)?.presentation?.nanoseconds }.first
+    }
 
     /// A consumer is wired: its lane will be rung, and a lossless one be waited for.
     func subscribe(_ doorbell: Doorbell, isLossless: Bool, leases wanted: Int) {
@@ -178,6 +186,14 @@ package final class OutletPort: @unchecked Sendable {
         }
         leases.wrappingSubtract(wanted + 1, ordering: .relaxed)
         if isLossless { lossless.wrappingSubtract(1, ordering: .sequentiallyConsistent) }
+        writer.ring()
+    }
+
+    /// Has the writer wait for a reader that is still to come, until `letWriterGo`; on lossless edges, where a node is
+    /// made anew.
+    func holdWriter() { lossless.wrappingAdd(1, ordering: .sequentiallyConsistent) }
+    func letWriterGo() {
+        lossless.wrappingSubtract(1, ordering: .sequentiallyConsistent)
         writer.ring()
     }
 

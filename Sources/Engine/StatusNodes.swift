@@ -54,7 +54,7 @@ extension LiveNode {
     private func inletStatus(_ edge: ResolvedInlet) -> JSON {
         let inlet = runner.context.inlet(edge.address)
         let figures = inlet?.figures.snapshot
-        let port = inlet?.wiring.current?.port
+        let port = inlet?.wiring.plan.source?.port
         return [
             "name": .string("\(edge.address)"), "from": .string("\(edge.from)"), "taken": .count(figures?.taken ?? 0),
             "lost": .count(figures?.lost ?? 0), "lag": .count(figures?.lag ?? 0), "lossless": .bool(edge.isLossless),

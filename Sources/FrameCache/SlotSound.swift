@@ -90,9 +90,9 @@ struct SlotSound {
 
     /// Writes one block of the source: as many of the slot as it fills.
     mutating func write(_ lease: borrowing FrameLease) throws(NodeFault) {
-        guard let source, let box, let base = lease.bytes.baseAddress, lease.bytes.count >= source.bufferSize
-        else { return }
+        guard let source, let box, let base = lease.bytes.baseAddress else { return }
         let samples = min(Int(lease.grain.samples), source.blockSamples)
+        guard lease.bytes.count >= source.extent(ofSamples: samples) else { return }
         let time = lease.grain.presentation.map(context.timeline.instant)
         let expected = box.reblocker.expected
         if let expected, lease.grain.isDiscontinuity || abs((time ?? expected) &- expected) > Self.hole { try finish() }

@@ -80,7 +80,7 @@ final class RenditionWriter {
     // MARK: Packets in
 
     func formatChanged(to new: CodedFormat) {
-        if formats[format] == new { return }
+        if formats[format]?.goesOn(with: new) ?? false { return }
         if !formats.isEmpty { format += 1 }
         formats[format] = new
     }
@@ -203,15 +203,6 @@ final class RenditionWriter {
 
     /// Lets go of the muxer.
     func close() { muxer = nil }
-}
-
-extension CodedFormat {
-    /// One frame period, nil unknown.
-    var period: MediaTime? {
-        if let rate = picture?.rate, rate.isPositive { return rate.period }
-        guard let audio, audio.sampleRate > 0, frameSamples > 0 else { return nil }
-        return MediaTime(ticks: Int64(frameSamples), timeBase: audio.timeBase)
-    }
 }
 
 extension RenditionDescription {

@@ -81,6 +81,10 @@ public struct AudioFormat: Hashable, Sendable, CustomStringConvertible {
         return (bytes + 63) & ~63
     }
     public var bufferSize: Int { planeSize * planeCount }
+    /// Bytes from one sample of a channel to the next.
+    public var samplePitch: Int { sampleFormat.sampleSize * (sampleFormat.isPlanar ? 1 : layout.channels) }
+    /// Bytes from the first of so many samples to behind the last, over all planes: of a block, or of a part of one.
+    public func extent(ofSamples count: Int) -> Int { planeSize * (planeCount - 1) + samplePitch * count }
     public var timeBase: Rational { Rational(1, Int32(sampleRate)) }
     public var description: String { "\(sampleRate) Hz \(layout) \(sampleFormat.rawValue)" }
 }

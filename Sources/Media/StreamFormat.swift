@@ -50,6 +50,14 @@ public struct CodedFormat: Hashable, Sendable, CustomStringConvertible {
 
     public init(codec: String) { self.codec = codec }
 
+    /// Whether packets of the other format go on in a container, or a decoder, that was begun with this one: all but the
+    /// bit rate is the same.
+    public func goesOn(with other: CodedFormat) -> Bool {
+        var other = other
+        other.bitRate = bitRate
+        return self == other
+    }
+
     public var description: String {
         if let picture { return "\(codec) \(picture.size)" + (picture.rate.map { " \($0) fps" } ?? "") }
         if let audio { return "\(codec) \(audio.sampleRate) Hz \(audio.layout)" }

@@ -167,7 +167,7 @@ final class RecordedTrack {
     }
 
     func formatChanged(to new: CodedFormat) {
-        if formats[format] == new { return }
+        if formats[format]?.goesOn(with: new) ?? false { return }
         if !formats.isEmpty { format += 1 }
         formats[format] = new
     }

@@ -19,8 +19,10 @@ public enum FrameRead: ~Copyable {
 
 /// A grain that cannot be overwritten while this value lives. Dropping it ends the lease. Any thread may.
 @frozen public struct FrameLease: ~Copyable, Sendable {
-    public let grain: pbr_grain
+    public private(set) var grain: pbr_grain
     public let buffer: Int32
+    /// Where the part begins that was leased, bytes into the buffer: 0 but where a block of sound was cut.
+    private var start: Int32 = 0
     /// Holds one reference to the seat, so that the place is not given away before the last lease has ended.
     private let seat: Unmanaged<ReaderSeat>
 
@@ -30,8 +32,19 @@ public enum FrameRead: ~Copyable {
         grain = seat.mapping.metadata(of: buffer).load(as: pbr_grain.self)
     }
 
-    /// The buffer's bytes, read-only.
-    public var bytes: UnsafeRawBufferPointer { seat._withUnsafeGuaranteedRef { $0.mapping.bytes(of: buffer) } }
+    /// The buffer's bytes, read-only; of a block of sound that was cut, those from its first sample on. The planes of
+    /// planar sound stay as far apart as the format says.
+    public var bytes: UnsafeRawBufferPointer {
+        let whole = seat._withUnsafeGuaranteedRef { $0.mapping.bytes(of: buffer) }
+        return start == 0 ? whole : UnsafeRawBufferPointer(rebasing: whole[Int(start)...])
+    }
+
+    /// Keeps a part of a block of sound: what `grain` says of it, which begins `offset` bytes further on in each plane.
+    public mutating func cut(to grain: pbr_grain, from offset: Int) {
+        precondition(offset >= 0 && offset <= bytes.count, "a block cut \(offset) bytes behind its start")
+        self.grain = grain
+        start += Int32(truncatingIfNeeded: offset)
+    }
 
     /// Captions, AFD, HDR and the like, in the engine's side-data framing.
     public var sideData: UnsafeRawBufferPointer {

@@ -7,6 +7,7 @@ struct Wire {
     /// `node.outlet` or `node`.
     let reference: String
     let behind: Behind?
+    let splice: Splice?
     let pointer: JSONPointer
     /// The program that the reference stands in; its faults are reported there.
     let program: String?
@@ -100,7 +101,7 @@ struct NodeDraft {
             let inlets = old.inlets.map { inlet in
                 ResolvedInlet(
                     name: inlet.name, key: inlet.key, from: inlet.from, type: inlet.type, behind: inlet.behind,
-                    isLossless: isUnpaced(inlet.from.node) || inlet.behind == .wait)
+                    isLossless: isUnpaced(inlet.from.node) || inlet.behind == .wait, splice: inlet.splice)
             }
             return node(old.parts, inlets, isUnpaced)
         }
@@ -109,7 +110,8 @@ struct NodeDraft {
             ResolvedInlet(
                 name: connection.wire.inlet.name, key: connection.wire.key, from: connection.from,
                 type: connection.outlet.type, behind: connection.wire.behind,
-                isLossless: isUnpaced(connection.from.node) || connection.wire.behind == .wait)
+                isLossless: isUnpaced(connection.from.node) || connection.wire.behind == .wait,
+                splice: connection.wire.splice)
         }
         return node(parts, inlets, isUnpaced)
     }

@@ -67,6 +67,7 @@ extension Validator {
         let candidates = source.outlets.filter { source.outlet == nil || $0.name == source.outlet }
         let fitting = candidates.filter { wire.inlet.accepts.contains($0.type) }
         if fitting.count == 1 {
+            checkSplice(wire, fitting[0])
             return Connection(
                 wire: wire, from: PortReference(node: source.node, outlet: fitting[0].name), outlet: fitting[0])
         }
@@ -79,6 +80,15 @@ extension Validator {
                 "inlet \"\(wire.inlet.name)\" takes one", "write \(names.joined(separator: " or "))")
         }
         return nil
+    }
+
+    /// Raw edges change over at any frame.
+    private mutating func checkSplice(_ wire: Wire, _ outlet: ResolvedOutlet) {
+        guard let splice = wire.splice, outlet.type.isRaw else { return }
+        faults.add(
+            (wire.pointer.parent ?? wire.pointer) / "splice",
+            "found \"\(splice.rawValue)\" on an edge of \(outlet.type.phrase)",
+            "only coded edges change over at key frames", "leave it out")
     }
 
     private mutating func addUnfit(

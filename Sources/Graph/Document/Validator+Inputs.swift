@@ -84,14 +84,16 @@ extension Validator {
         }
     }
 
-    /// `"node.outlet"`, `"node"`, or `{ "from": …, "behind": … }`.
+    /// `"node.outlet"`, `"node"`, or `{ "from": …, "behind": …, "splice": … }`.
     mutating func readEdge(
         _ json: JSON, _ inlet: InletDeclaration, key: String?, at pointer: JSONPointer, program: String?
     ) -> Wire? {
-        let wire = { (reference: String, behind: Behind?, place: JSONPointer) in
-            Wire(inlet: inlet, key: key, reference: reference, behind: behind, pointer: place, program: program)
+        let wire = { (reference: String, behind: Behind?, splice: Splice?, place: JSONPointer) in
+            Wire(
+                inlet: inlet, key: key, reference: reference, behind: behind, splice: splice, pointer: place,
+                program: program)
         }
-        if let reference = json.string { return wire(reference, nil, pointer) }
+        if let reference = json.string { return wire(reference, nil, nil, pointer) }
         guard program == nil else { return nil }
         guard let object = json.object, let reference = object["from"]?.string else {
             faults.add(
@@ -99,15 +101,26 @@ extension Validator {
                 "name the outlet that feeds \"\(inlet.name)\"")
             return nil
         }
-        for key in object.keys where key != "from" && key != "behind" {
-            faults.addUnknown("key", key, among: ["from", "behind"], at: pointer / key)
+        let known = ["from", "behind", "splice"]
+        for key in object.keys where !known.contains(key) {
+            faults.addUnknown("key", key, among: known, at: pointer / key)
         }
-        let behind = object["behind"]?.string.flatMap(Behind.init)
-        if let json = object["behind"], behind == nil {
-            faults.add(
-                pointer / "behind", "found \(json.phrase)", "expected \"skip\", \"oldest\" or \"wait\"",
-                "leave it out for the default")
-        }
-        return wire(reference, behind, pointer / "from")
+        let behind: Behind? = readWord(object["behind"], at: pointer / "behind")
+        let splice: Splice? = readWord(object["splice"], at: pointer / "splice")
+        return wire(reference, behind, splice, pointer / "from")
+    }
+
+    /// One of a few words; nil where none is given.
+    private mutating func readWord<Word: RawRepresentable & CaseIterable>(
+        _ json: JSON?, at pointer: JSONPointer
+    ) -> Word? where Word.RawValue == String {
+        guard let json else { return nil }
+        if let word = json.string.flatMap(Word.init) { return word }
+        let words = Word.allCases.map { "\"\($0.rawValue)\"" }
+        faults.add(
+            pointer, "found \(json.phrase)",
+            "expected \(words.dropLast().joined(separator: ", ")) or \(words.last ?? "")",
+            "leave it out for the default")
+        return nil
     }
 }

@@ -92,6 +92,7 @@ extension KindDeclaration {
                     "properties": [
                         "from": ["type": "string"],
                         "behind": ["enum": .array(Behind.allCases.map { .string($0.rawValue) })],
+                        "splice": ["enum": .array(Splice.allCases.map { .string($0.rawValue) })],
                     ],
                 ],
             ]

@@ -66,7 +66,7 @@ package struct GraphPlan: Sendable, Equatable {
             restarted.append(new.id)
             return
         }
-        let moved = zip(old.inlets, new.inlets).filter { $0 != $1 }
+        let moved = zip(old.inlets, new.inlets).filter { !$0.isSameEdge(as: $1) }
         rewired += moved.map { Rewiring(node: new.id, inlet: $1, oldFrom: $0.from) }
         if change == .live { changedInPlace.append(new.id) }
         if old.outlets != new.outlets { renamed.append(new.id) }

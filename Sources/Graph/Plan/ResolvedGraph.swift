@@ -25,6 +25,14 @@ package enum Behind: String, Sendable, CaseIterable {
     case wait
 }
 
+/// Where a coded edge that is rewired enters the stream of its new outlet.
+package enum Splice: String, Sendable, CaseIterable {
+    /// At the key frame that is still in the ring: at once, and up to a GOP of the past is shown.
+    case `repeat`
+    /// At the next key frame: up to a GOP later, and nothing of the past.
+    case wait
+}
+
 /// An inlet of a node: its name, and the key among several edges.
 package struct InletAddress: Sendable, Hashable, CustomStringConvertible {
     package let name: String
@@ -49,6 +57,13 @@ package struct ResolvedInlet: Sendable, Hashable {
     package let behind: Behind?
     /// Whether the writer waits for this reader: all upstream is unpaced, or the edge says so.
     package let isLossless: Bool
+    /// Nil: the document leaves it at `Splice.repeat`.
+    package let splice: Splice?
+
+    /// Whether both are read in the same way from the same outlet: only how a later change is made may differ.
+    package func isSameEdge(as other: ResolvedInlet) -> Bool {
+        (from, behind, isLossless) == (other.from, other.behind, other.isLossless)
+    }
 
     package var address: InletAddress { InletAddress(name, key: key) }
 }

@@ -79,7 +79,9 @@ final class SoundFeed {
         case .lapped: return .taken
         case .frame(let lease):
             guard refusal == nil, let format else { return .taken }
-            guard let time = lease.grain.presentation?.nanoseconds, lease.bytes.count >= format.bufferSize else {
+            guard let time = lease.grain.presentation?.nanoseconds,
+                lease.bytes.count >= format.extent(ofSamples: Int(lease.grain.samples))
+            else {
                 return .taken
             }
             let samples = min(Int(lease.grain.samples), format.blockSamples)

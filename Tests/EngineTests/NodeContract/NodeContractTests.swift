@@ -176,6 +176,41 @@ struct Subject: Sendable, CustomTestStringConvertible {
         #expect(test.rings.isEmpty)
     }
 
+    @Test("Rewired at any moment, a node goes on, with blocks of sound that are cut", arguments: Subject.all)
+    func rewired(_ subject: Subject) async throws {
+        let test = try TestEngine(kinds: Self.kinds)
+        try await test.apply(subject.graph(7, isPaced: true, isMild: true, grains: 100_000))
+        var others: [JSON] = []
+        for (i, input) in subject.inputs.enumerated() {
+            others.append([
+                "op": "add", "path": .string("/nodes/t\(i)"),
+                "value": [
+                    "kind": .string(input.source), "settings": ["paced": true, "mild": true, "grains": 100_000],
+                ],
+            ])
+        }
+        try await test.patch(.array(others))
+        for round in 0..<6 {
+            let from = round % 2 == 0 ? "t" : "s"
+            try await test.patch(
+                .array(
+                    subject.inputs.enumerated().map { i, input in
+                        [
+                            "op": "replace", "path": .string("/nodes/subject/inputs/\(input.inlet)"),
+                            "value": .string("\(from)\(i)"),
+                        ]
+                    }))
+            for input in subject.inputs {
+                let before = await test.engine.taken("subject", input.inlet)
+                await eventually(within: 20, "\(subject.name) reads on in round \(round)") {
+                    await test.engine.taken("subject", input.inlet) > before + 3
+                }
+            }
+        }
+        #expect(await test.state("subject") == "running")
+        await expectClean(test, "\(subject.name)")
+    }
+
     @Test("Lapped input: a node that is held up goes on where the ring is", arguments: Subject.all)
     func lapped(_ subject: Subject) async throws {
         let test = try TestEngine(kinds: Self.kinds)

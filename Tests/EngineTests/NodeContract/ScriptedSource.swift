@@ -93,6 +93,7 @@ actor ScriptedSource<S: Script>: DataNode {
     private var random: SplitMix
     private var made = 0
     private var time: Int64 = 0
+    private var due: Int64 = 0
     private var isEnding = false
 
     init(_ settings: ScriptSettings, in context: NodeContext) {
@@ -113,6 +114,8 @@ actor ScriptedSource<S: Script>: DataNode {
     func step() -> Step {
         guard let outlet = context.outlet("out"), made < settings.grains, !isEnding else { return .finished }
         guard outlet.isReady else { return .wait }
+        // Its lane may be rung for others.
+        if settings.isPaced, context.now < due { return .until(due) }
         if !settings.isMild {
             switch random.next() % 40 {
             case 0: do throws(NodeFault) { try declare() } catch { return .failed(error) }
@@ -125,7 +128,8 @@ actor ScriptedSource<S: Script>: DataNode {
         }
         guard give(outlet) else { return .wait }
         made += 1
-        return settings.isPaced ? .until(context.now + 2_000_000) : .again
+        due = context.now + 2_000_000
+        return settings.isPaced ? .until(due) : .again
     }
     private func give(_ outlet: Outlet) -> Bool {
         var grain = Grain.empty()

@@ -1,0 +1,84 @@
+// When a proposal takes effect: as soon as it can, at a time of the day, or with a certain grain. On the engine's actor.
+//
+// A proposal for later waits outside the queue of transactions until shortly before, so that others go on; then it is
+// prepared like any, and its changeover gets the time that was asked for.
+import CRingLayout
+import Graph
+import Media
+import Rings
+import Synchronization
+
+extension Engine {
+    /// How long before its time a proposal is taken up: nodes open and encoders reach their first key frame meanwhile.
+    static let lead = MediaTime.seconds(2)
+    /// Grains before the one that was asked for, from which on its time is certain.
+    private static let certain: Int64 = 3
+
+    /// Returns when it is time to take the proposal up.
+    func approach(_ time: CommitTime?) async throws(GraphRefusal) {
+        guard let time else { return }
+        while true {
+            guard !isDraining else { throw .draining }
+            let left = try distance(to: time) - Self.lead
+            guard left > .zero else { return }
+            // In slices: wall clocks are set, and rates change.
+            let slice = min(left, .milliseconds(200)).nanoseconds
+            do { try await Task.sleep(nanoseconds: UInt64(slice)) } catch { return }
+        }
+    }
+
+    /// How far off a time is; negative when it is past.
+    private func distance(to time: CommitTime) throws(GraphRefusal) -> MediaTime {
+        switch time {
+        case .wall(let instant): return MediaTime(nanoseconds: instant - services.timeline.clock.wall)
+        case .grain(let name, let number):
+            let (port, newest, grain) = try newestGrain(of: name)
+            guard number > newest else {
+                throw .notStarted(
+                    node: port.node, NodeFault(.badInput, "\(port.label) is at grain \(newest); \(number) has gone by"))
+            }
+            let period = grain?.duration ?? 0
+            let (length, isLarge) = (number - newest).multipliedReportingOverflow(by: max(period, 1))
+            return MediaTime(nanoseconds: isLarge ? .max / 2 : length)
+        }
+    }
+
+    private func newestGrain(of name: String) throws(GraphRefusal) -> (OutletPort, Int64, Grain?) {
+        let halves = name.split(separator: ".", maxSplits: 1).map(String.init)
+        let ports = nodes[halves.first ?? ""]?.ports.values.filter { halves.count < 2 || $0.name == halves[1] } ?? []
+        // Of a source with pictures and sound, the pictures have the numbers.
+        guard let port = ports.count == 1 ? ports.first : ports.first(where: { $0.type.isVideo }) else {
+            throw .notStarted(node: name, NodeFault(.missing, "there is no outlet \"\(name)\" to count the grains of"))
+        }
+        let head = port.mapping?.head ?? 0
+        return (port, Int64(clamping: head) - 1, head > 0 ? port.mapping?.glimpse(head - 1) : nil)
+    }
+
+    /// The media time that was asked for, once it is certain; nil for as soon as possible.
+    func mediaTime(of time: CommitTime?) async -> Int64? {
+        switch time {
+        case nil: return nil
+        case .wall(let instant): return services.timeline.now.nanoseconds + instant - services.timeline.clock.wall
+        case .grain(let name, let number):
+            while !isDraining {
+                do throws(GraphRefusal) {
+                    let (_, newest, grain) = try newestGrain(of: name)
+                    if let grain, grain.pts != .min, newest + Self.certain >= number {
+                        // Two nanoseconds earlier, for times are rounded, and the grain before is a period away.
+                        return grain.pts + (number - newest) * grain.duration - 2
+                    }
+                } catch { return nil }
+                do { try await Task.sleep(nanoseconds: 1_000_000) } catch { return nil }
+            }
+            return nil
+        }
+    }
+
+    /// Returns when the time has come, for what has no edge that changes over at it.
+    func untilReached(_ time: Int64) async {
+        while !isDraining, services.timeline.now.nanoseconds < time {
+            let left = min(time - services.timeline.now.nanoseconds, 200_000_000)
+            do { try await Task.sleep(nanoseconds: UInt64(max(left, 0))) } catch { return }
+        }
+    }
+}
