@@ -162,10 +162,11 @@ package struct RuleMachine: Sendable {
         case .silence: return (value, Int64(value) >= rules[i].holding.nanoseconds)
         case .metric(let metric, let threshold, let window):
             guard metric.isCounter else { return (value, threshold.holds(value)) }
-            histories[i].removeAll { now - $0.at > window.nanoseconds }
             // A counter that fell began anew with its node.
             if let last = histories[i].last, last.value > value { histories[i] = [] }
             histories[i].append((now, value))
+            // One is kept that is as old as the window: looks don't come to the nanosecond.
+            while histories[i].count > 1, now - histories[i][1].at >= window.nanoseconds { histories[i].removeFirst() }
             let growth = value - (histories[i].first?.value ?? value)
             if case .below = threshold, let first = histories[i].first, now - first.at < window.nanoseconds * 9 / 10 {
                 // Little growth says nothing before the window has passed once.

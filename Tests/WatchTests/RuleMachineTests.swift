@@ -109,8 +109,12 @@ private struct Bench {
         #expect(bench.measured(1, 2, at: 2 * second) == [])
         #expect(bench.measured(1, 9, at: 3 * second) == [])
         #expect(bench.due(at: 5 * second) == [1])
-        for t in 0..<9 as Range<Int64> { #expect(bench.measured(2, 7, at: t * second) == []) }
-        #expect(bench.measured(2, 7, at: 9 * second) == [2])
+        // Looks that come a little late now and then.
+        for t in 0..<9 as Range<Int64> { #expect(bench.measured(2, 7, at: t * second + t * t) == []) }
+        #expect(bench.measured(2, 7, at: 9 * second + 81) == [2])
+        for t in 10..<30 as Range<Int64> { #expect(bench.measured(2, Double(t) * 7, at: t * second + t * t) == []) }
+        for t in 30..<40 as Range<Int64> { #expect(bench.measured(2, 300, at: t * second + t * t) == []) }
+        #expect(bench.measured(2, 300, at: 42 * second) == [2])
     }
 
     @Test("A chain that triggers itself is cut after three; one that ends by itself is not")
