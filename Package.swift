@@ -49,6 +49,7 @@ let package = Package(
         .target(name: "Capture", dependencies: ["Engine", "CSRT"], swiftSettings: strict),
         .target(name: "Codecs", dependencies: ["Engine"], swiftSettings: strict),
         .target(name: "Routing", dependencies: ["Engine"], swiftSettings: strict),
+        .target(name: "Watch", dependencies: ["Engine"], swiftSettings: strict),
         .target(name: "HLS", dependencies: ["Engine"], swiftSettings: strict),
         .target(name: "Recording", dependencies: ["Engine"], swiftSettings: strict),
         .target(name: "Failover", dependencies: ["Media"], swiftSettings: strict),
@@ -68,8 +69,8 @@ let package = Package(
         .executableTarget(
             name: "patchbay",
             dependencies: [
-                "API", "Capture", "Codecs", "Routing", "HLS", "Recording", "FrameCache", "Store", "Engine", "Files",
-                "CLinux",
+                "API", "Capture", "Codecs", "Routing", "Watch", "HLS", "Recording", "FrameCache", "Store", "Engine",
+                "Files", "CLinux",
             ],
             swiftSettings: strict),
 
@@ -99,6 +100,10 @@ let package = Package(
             dependencies: [
                 "Routing", "AV", "Capture", "Codecs", "Recording", "Engine", "Rings", "Graph", "GraphHarness", "Media",
             ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "WatchTests",
+            dependencies: ["Watch", "Capture", "Codecs", "Routing", "Engine", "Graph", "Media", "GraphHarness"],
             swiftSettings: strict),
         .testTarget(name: "FilesTests", dependencies: ["Files", "CLinux"], swiftSettings: strict),
         // HLS: its tests, and the RFC 8216 checker that they share with the end-to-end tests.

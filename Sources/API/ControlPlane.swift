@@ -47,6 +47,9 @@ package protocol ControlPlane: Sendable {
     /// How the age of a node's grains splits into stages, as JSON; nil if there is no such node.
     func latency(_ id: String) async -> [UInt8]?
 
+    /// What control nodes decided about a node, also one that has gone, as JSON (`{"decisions":[…]}`).
+    func decisions(_ id: String) async -> [UInt8]
+
     /// The kinds with their ports and settings as JSON Schema.
     func kinds() async -> [UInt8]
 

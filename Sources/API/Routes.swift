@@ -29,6 +29,9 @@ extension Router {
         .reading(
             "/v1/nodes/{id}/latency", .latency, "The age of a node's grains, split by stage; its budget",
             problems: [.notFound]),
+        .reading(
+            "/v1/nodes/{id}/decisions", .decisions,
+            "Decisions of a control node, or those that touched another node and what led to them, newest first"),
         .reading("/v1/nodes/{id}", .node, "The same of one node; sub-graph ids hold a slash", problems: [.notFound]),
         .reading("/v1/kinds", .kinds, "The kinds of nodes with ports, settings and their JSON Schema"),
     ]

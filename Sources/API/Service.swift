@@ -81,6 +81,7 @@ package struct Service: Sendable {
                 return response
             }
         case .node: aboutNode(argument, request) { await control.node(argument) }
+        case .decisions: later(request) { .json(await control.decisions(argument)) }
         case .latency: aboutNode(argument, request) { await control.latency(argument) }
         case .revisions: later(request, try revisions(request))
         case .revision: later(request, try revision(argument))

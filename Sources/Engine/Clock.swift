@@ -9,6 +9,15 @@ package protocol EngineClock: Sendable {
     var monotonic: Int64 { get }
     /// CLOCK_REALTIME nanoseconds since 1970: for labels only.
     var wall: Int64 { get }
+    /// Returns at a monotonic instant, or sooner when its task is cancelled.
+    func pause(until instant: Int64) async
+}
+
+extension EngineClock {
+    package func pause(until instant: Int64) async {
+        // Cancelled: whoever waited has something better to do.
+        do { try await Task.sleep(nanoseconds: UInt64(max(0, instant - monotonic))) } catch { return }
+    }
 }
 
 /// The machine's clocks.
@@ -20,8 +29,13 @@ package struct SystemClock: EngineClock {
 
 /// A clock that tests move by hand.
 package final class ManualClock: EngineClock {
+    private struct Sleeper {
+        let instant: Int64
+        let continuation: CheckedContinuation<Void, Never>
+    }
     private let nanoseconds: Atomic<Int64>
     private let wallOffset: Int64
+    private let sleepers = Mutex<(next: UInt64, waiting: [UInt64: Sleeper])>((0, [:]))
 
     package init(monotonic: Int64 = 0, wall: Int64 = 0) {
         nanoseconds = Atomic(monotonic)
@@ -31,6 +45,37 @@ package final class ManualClock: EngineClock {
     package var wall: Int64 { monotonic + wallOffset }
     package func advance(by time: MediaTime) {
         nanoseconds.wrappingAdd(time.nanoseconds, ordering: .sequentiallyConsistent)
+        wake { $0.instant <= self.monotonic }
+    }
+
+    package func pause(until instant: Int64) async {
+        let key = sleepers.withLock { state in
+            state.next += 1
+            return state.next
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                sleepers.withLock { $0.waiting[key] = Sleeper(instant: instant, continuation: continuation) }
+                if Task.isCancelled { wake(key) }
+                // It may have been moved on meanwhile.
+                wake { $0.instant <= self.monotonic }
+            }
+        } onCancel: {
+            wake(key)
+        }
+    }
+
+    private func wake(_ key: UInt64) {
+        sleepers.withLock { $0.waiting.removeValue(forKey: key) }?.continuation.resume()
+    }
+
+    private func wake(_ isDue: (Sleeper) -> Bool) {
+        let due = sleepers.withLock { state in
+            let due = state.waiting.filter { isDue($0.value) }
+            for key in due.keys { state.waiting[key] = nil }
+            return due.values.map(\.continuation)
+        }
+        for continuation in due { continuation.resume() }
     }
 }
 

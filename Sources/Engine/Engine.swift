@@ -79,6 +79,7 @@ package actor Engine {
         layered = LayeredDocument(GraphDocument(["patchbay": 1, "nodes": [:]]))
         self.prepareDeadline = prepareDeadline
         lastNumber = services.journal?.lastNumber ?? 0
+        services.control.join(self)
     }
 
     /// The revision of the base.

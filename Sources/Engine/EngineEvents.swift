@@ -88,10 +88,16 @@ struct OutletWatch {
     private var told = Told.nothing
     private var generation: UInt32 = 0
     private var format: StreamFormat?
+    private var head: UInt64 = 0
+    /// When grains were last seen to have come, monotonic nanoseconds.
+    private(set) var movedAt: Int64 = 0
 
     /// Tells what has changed; in steady state it allocates nothing.
-    mutating func look(at port: OutletPort, _ events: EventBus) {
+    mutating func look(at port: OutletPort, _ events: EventBus, now: Int64) {
         let ring = port.currentRing()
+        if let newest = ring?.mapping.head, newest != head {
+            (head, movedAt) = (newest, now)
+        }
         if let ring, ring.generation != generation {
             generation = ring.generation
             if let format, format != ring.format {

@@ -40,6 +40,8 @@ extension Engine {
     }
 
     func laneName(_ resolved: ResolvedNode, _ upstream: LiveNode?) -> String {
+        // Control nodes do nothing on their lane but begin and end.
+        if resolved.kind.isControl { return "control:" }
         if let name = resolved.lane, resolved.kind.placement != .alone { return "lane:\(name)" }
         if resolved.kind.placement == .upstream, let upstream, upstream.resolved.kind.placement != .alone {
             return upstream.lane.name

@@ -35,7 +35,8 @@ final class LiveNode {
     }
 
     var isSource: Bool { resolved.inlets.isEmpty }
-    var isSink: Bool { resolved.outlets.isEmpty }
+    /// Whether the run waits for it to end.
+    var isSink: Bool { resolved.outlets.isEmpty && !resolved.kind.isControl }
     /// Nothing more is to come from it.
     var isOver: Bool { state == .finished || state == .failed }
 }

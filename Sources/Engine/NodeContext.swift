@@ -11,6 +11,8 @@ package struct EngineServices: Sendable {
     package let log: EngineLog
     /// What happens is told here; by control threads, never on the data path.
     package let events: EventBus
+    /// What control nodes ask of the engine.
+    package let control = ControlDesk()
     /// Where `live/`, `recordings/` and state lie.
     package let dataFolder: String
     /// Where rings lie: `/dev/shm/patchbay/<instance>`.

@@ -67,7 +67,7 @@ package final class StatusSampler: Sendable {
     private func sample(at now: Int64) {
         state.withLock { state in
             for port in state.ports {
-                port.watch.withLock { $0.look(at: port, events) }
+                port.watch.withLock { $0.look(at: port, events, now: now) }
                 if let mapping = port.mapping { port.ledger.look(at: mapping) }
             }
             for inlet in state.inlets { inlet.look(at: now) }

@@ -31,7 +31,8 @@ struct EnginePlane: ControlPlane {
         return GraphChangeAnswer(json: json, revision: revision, summary: commit.summary)
     }
 
-    private func vet(_ old: FlatDocument?, _ new: FlatDocument) -> [DocumentFault] {
+    /// What may not come into the document, neither over HTTP nor by a rule that did.
+    @Sendable func vet(_ old: FlatDocument?, _ new: FlatDocument) -> [DocumentFault] {
         readable.faults(in: new, besides: old, engine.catalogue)
             + EncoderOptionRules.faults(in: new.document, besides: old?.document)
             + FilterRules.faults(in: new.document, besides: old?.document)
@@ -39,6 +40,10 @@ struct EnginePlane: ControlPlane {
 
     func nodes() async -> [UInt8] { await engine.nodesStatus().utf8(pretty: false) }
     func node(_ id: String) async -> [UInt8]? { await engine.nodeStatus(id)?.utf8(pretty: false) }
+    func decisions(_ id: String) async -> [UInt8] {
+        let decisions = engine.services.control.decisions.concerning(id)
+        return JSON.object(JSONObject([("decisions", .array(decisions.map(\.json)))])).utf8(pretty: false)
+    }
     func latency(_ id: String) async -> [UInt8]? { await engine.latency(of: id)?.utf8(pretty: false) }
     func kinds() async -> [UInt8] { engine.catalogue.schema.utf8(pretty: false) }
 

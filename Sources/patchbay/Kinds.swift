@@ -7,6 +7,7 @@ import Graph
 import HLS
 import Recording
 import Routing
+import Watch
 
 enum Kinds {
     static let all = [
@@ -15,6 +16,7 @@ enum Kinds {
         NodeKind(DecodeNode.self), NodeKind(VideoEncodeNode.self), NodeKind(AudioEncodeNode.self),
         NodeKind(SwitchNode.self), NodeKind(FilterNode.self),
         NodeKind(HLSSink.self), NodeKind(RecordSink.self), NodeKind(RingSink.self), NodeKind(NullSink.self),
+        NodeKind(control: WatchNode.self),
     ]
     static let catalogue = Catalogue(all.map(\.declaration))
 }

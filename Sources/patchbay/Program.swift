@@ -9,7 +9,7 @@ enum Program {
 
     static let commands: [Command] = [
         RunCommand.command, CheckCommand.command, KindsCommand.command, ProbeCommand.command, StatusCommand.command,
-        TopCommand.command, EventsCommand.command,
+        TopCommand.command, EventsCommand.command, WhyCommand.command,
         GraphCommand.command, ChangeCommands.set, ChangeCommands.connect, ChangeCommands.add, ChangeCommands.remove,
         ChangeCommands.switchInput, RingCommand.command, IngestCommand.command, DoctorCommand.command,
         Command("help", ["[COMMAND]"], "Explains a command.") { (arguments) async throws(UsageError) in

@@ -58,6 +58,7 @@ struct Servers {
         let plane = EnginePlane(
             engine: run.engine, cache: SlotPlane(registry: run.slots, clock: run.services.timeline.clock),
             readable: ReadableFolders(folders: [dataFolder] + options.roots.map(\.folder) + options.media))
+        run.services.control.vet(plane.vet)
         let counters = HTTPCounters()
         func service(_ address: ListenAddress, _ router: Router, _ token: String?) -> Service {
             let access = AccessPolicy(listen: address, token: token, hostName: hostName(), mediaKey: mediaKey)

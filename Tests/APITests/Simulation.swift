@@ -96,6 +96,8 @@ final class SimulatedEngine: ControlPlane {
         id == "camera" || id == "ch1/h264" ? Array(#"{"id":"\#(id)"}"#.utf8) : nil
     }
 
+    func decisions(_ id: String) async -> [UInt8] { Array(#"{"decisions":[]}"#.utf8) }
+
     func latency(_ id: String) async -> [UInt8]? { await node(id) }
 
     func kinds() async -> [UInt8] { Array(#"{"kinds":[]}"#.utf8) }

@@ -55,6 +55,10 @@ extension Validator {
     private mutating func checkKeys(_ definition: JSONObject, _ kind: KindDeclaration, at pointer: JSONPointer) {
         let common = ["kind", "inputs", "settings", "outlets", "lane", "budget"]
         let hasTracks = if case .tracks = kind.outlets { true } else { false }
+        for key in ["inputs", "outlets", "lane", "budget"] where kind.isControl && definition[key] != nil {
+            faults.add(
+                pointer / key, "found \"\(key)\"", "\(kind.name) has no ports and shares its lane", "remove it")
+        }
         for key in definition.keys where !common.contains(key) {
             if key == "tracks" || key == "program" {
                 guard !hasTracks else { continue }
@@ -70,7 +74,8 @@ extension Validator {
 
     private mutating func check(_ settings: SettingValues, _ kind: KindDeclaration, at pointer: JSONPointer) {
         for fault in kind.check(settings) {
-            faults.add(fault.setting.map { pointer / $0 } ?? pointer, fault.found, fault.expected, fault.remedy)
+            let place = (fault.setting.map { pointer / $0 } ?? pointer).tokens + fault.path
+            faults.add(JSONPointer(place), fault.found, fault.expected, fault.remedy)
         }
     }
 

@@ -132,12 +132,17 @@ package struct ResourceClaim: Sendable, Hashable, CustomStringConvertible {
 package struct SettingFault: Sendable, Equatable {
     /// The setting to point at, nil for all of them.
     package let setting: String?
+    /// The place below that setting.
+    package let path: [String]
     package let found: String
     package let expected: String
     package let remedy: String
 
-    package init(_ setting: String?, found: String, expected: String, remedy: String) {
+    package init(
+        _ setting: String?, path: [String] = [], found: String, expected: String, remedy: String
+    ) {
         self.setting = setting
+        self.path = path
         self.found = found
         self.expected = expected
         self.remedy = remedy
@@ -184,6 +189,9 @@ package final class KindDeclaration: Sendable {
         self.claims = claims
         self.check = check
     }
+
+    /// Whether nodes of this kind decide and touch no grains: they have no ports, and are called `control.…`.
+    package var isControl: Bool { name.hasPrefix("control.") }
 
     package func inlet(_ name: String) -> InletDeclaration? { inlets.first { $0.name == name } }
     package func setting(_ name: String) -> SettingDeclaration? { settings.first { $0.name == name } }

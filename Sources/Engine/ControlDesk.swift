@@ -1,0 +1,83 @@
+// What control nodes may ask of the engine, and what they decided. Made before the engine is, and joined to it once.
+// Any thread.
+package import Graph
+import Media
+import Synchronization
+
+/// The way from control nodes to their engine.
+package final class ControlDesk: Sendable {
+    private struct State {
+        weak var engine: Engine?
+        var vetting: GraphVetting?
+    }
+    private let state = Mutex(State())
+    package let decisions = DecisionLog()
+
+    package init() {}
+
+    func join(_ engine: Engine) { state.withLock { $0.engine = engine } }
+
+    /// What control nodes may not put into the document: as strict as what comes over HTTP, since their rules may.
+    package func vet(_ vetting: @escaping GraphVetting) { state.withLock { $0.vetting = vetting } }
+
+    private var engine: Engine? { state.withLock { $0.engine } }
+
+    func value(of metric: WatchedMetric, node: String) async -> Double? {
+        await engine?.value(of: metric, node: node)
+    }
+
+    func silence(of node: String) async -> Int64? { await engine?.silence(of: node) }
+
+    /// Writes a decision down, proposes its patch, writes down what came of it, and tells.
+    func carryOut(_ decision: Decision, _ patch: JSONPatch, from context: ControlContext) async -> Decision {
+        var decision = decisions.add(decision)
+        guard let engine else { return decision }
+        var proposal = Proposal(.patch(patch), by: .control(node: decision.node), reason: decision.reason)
+        proposal.vetting = state.withLock { $0.vetting }
+        do throws(GraphRefusal) {
+            let commit = try await engine.propose(proposal)
+            decision.outcome = .committed(revision: commit.revision, touched: commit.plan.touched)
+        } catch {
+            decision.outcome = .refused(cause: error.sentence)
+            context.log(.warning, "\(decision.reason): refused: \(error.sentence)")
+        }
+        decisions.replace(decision)
+        context.events.post(Event(.decided, node: decision.node, cause: decision.reason, data: decision.json))
+        return decision
+    }
+
+    /// Writes down a decision that is not carried out.
+    func cut(_ decision: Decision, from context: ControlContext) -> Decision {
+        var decision = decision
+        decision.outcome = .cut
+        decision = decisions.add(decision)
+        context.log(.warning, "\(decision.reason): cut, since it triggers itself")
+        context.events.post(Event(.chainCut, node: decision.node, cause: decision.reason, data: decision.json))
+        return decision
+    }
+}
+
+extension GraphPlan {
+    /// Nodes that were started, stopped or changed in any way.
+    package var touched: [String] {
+        var seen: Set<String> = []
+        return (started + restarted + rewired.map(\.node) + changedInPlace + stopped).filter {
+            seen.insert($0).inserted
+        }
+    }
+}
+
+extension GraphRefusal {
+    /// For people, on one line.
+    package var sentence: String {
+        switch self {
+        case .invalid(let faults): faults.faults.first.map { "\($0.pointer): \($0.detail)" } ?? "it is not valid"
+        case .patch(let fault): "\(fault)"
+        case .stale(let current, _): "the graph is at revision \(current) by now"
+        case .owned(let fault): "\(fault)"
+        case .notRecorded(let fault): "it could not be written down: \(fault)"
+        case .notStarted(let node, let fault): "\(node) did not start: \(fault.message)"
+        case .draining: "the engine is ending"
+        }
+    }
+}
