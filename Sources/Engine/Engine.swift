@@ -205,4 +205,9 @@ extension Engine {
     package func figures(of node: String, _ inlet: String) -> InletFigures.Snapshot? {
         nodes[node]?.runner.context.inlet(inlet)?.figures.snapshot
     }
+
+    /// The same of one among several of a name.
+    package func figures(of node: String, at address: InletAddress) -> InletFigures.Snapshot? {
+        nodes[node]?.runner.context.inlet(address)?.figures.snapshot
+    }
 }

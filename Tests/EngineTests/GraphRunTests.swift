@@ -78,5 +78,6 @@ import Testing
 
 extension Engine {
     func taken(_ node: String, _ inlet: String) -> UInt64 { figures(of: node, inlet)?.taken ?? 0 }
+    func taken(_ node: String, at address: InletAddress) -> UInt64 { figures(of: node, at: address)?.taken ?? 0 }
     func lost(_ node: String, _ inlet: String) -> UInt64 { figures(of: node, inlet)?.lost ?? 0 }
 }

@@ -74,6 +74,13 @@ struct Subject: Sendable, CustomTestStringConvertible {
             ], change: ("rate", "30000/1001")),
     ]
 
+    /// The inlet that a path below `inputs` leads to: of a switch the input comes first there, else the inlet.
+    func address(of path: String) -> InletAddress {
+        let parts = path.split(separator: "/").map(String.init)
+        guard parts.count == 2 else { return InletAddress(path) }
+        return name == "switch" ? InletAddress(parts[1], key: parts[0]) : InletAddress(parts[0], key: parts[1])
+    }
+
     func graph(_ seed: UInt64, isPaced: Bool = false, isMild: Bool = false, grains: Int = 200) -> JSON {
         var nodes = JSONObject()
         var wires = JSONObject()
@@ -201,9 +208,10 @@ struct Subject: Sendable, CustomTestStringConvertible {
                         ]
                     }))
             for input in subject.inputs {
-                let before = await test.engine.taken("subject", input.inlet)
+                let address = subject.address(of: input.inlet)
+                let before = await test.engine.taken("subject", at: address)
                 await eventually(within: 20, "\(subject.name) reads on in round \(round)") {
-                    await test.engine.taken("subject", input.inlet) > before + 3
+                    await test.engine.taken("subject", at: address) > before + 3
                 }
             }
         }
