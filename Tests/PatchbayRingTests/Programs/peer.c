@@ -66,7 +66,7 @@ static int read_frames(const char *name, uint64_t frames, uint32_t leases) {
     pbr_reader_options options = {.timeout = 20 * SECOND, .leases = leases, .start = PBR_START_OLDEST};
     int code = pbr_reader_attach(&reader, name, &options);
     if (code < 0) return failed("read", code);
-    uint64_t taken = 0, lost = 0, torn = 0, gaps = 0, discontinuities = 0, next = UINT64_MAX;
+    uint64_t taken = 0, lost = 0, before = 0, torn = 0, gaps = 0, discontinuities = 0, next = UINT64_MAX;
     while (taken < frames) {
         pbr_lease lease;
         code = pbr_reader_read(reader, &lease, 20 * SECOND);
@@ -78,11 +78,12 @@ static int read_frames(const char *name, uint64_t frames, uint32_t leases) {
             if (next != UINT64_MAX && lease.grain.sequence != next) gaps++;
             next = lease.grain.sequence + 1;
             discontinuities += (lease.grain.flags & PBR_GRAIN_DISCONTINUITY) != 0;
-            if (++taken == 1) printf("reading from %" PRIu64 "\n", lease.grain.sequence), fflush(stdout);
+            // Where it joined: what was lost before its first grain lay behind that.
+            if (++taken == 1) printf("reading from %" PRIu64 "\n", lease.grain.sequence - before), fflush(stdout);
             pbr_release(&lease);
         } else if (code == PBR_READ_LAPPED) {
             lost += lease.lost;
-            next += lease.lost;
+            *(taken == 0 ? &before : &next) += lease.lost;
         } else if (code == PBR_READ_CHANGED || code == PBR_READ_REMOVED) {
             printf(code == PBR_READ_CHANGED ? "changed\n" : "removed\n"), fflush(stdout);
             if ((code = pbr_reader_reopen(reader, 20 * SECOND)) < 0) return failed("reopen", code);
