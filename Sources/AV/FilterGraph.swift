@@ -112,9 +112,9 @@ package struct FilterGraph: ~Copyable {
     package mutating func receive() -> Outcome {
         let frame = parts.output
         av_frame_unref(frame)
-        switch av_buffersink_get_frame(parts.sink, frame) {
+        switch loaded_av_buffersink_get_frame(parts.sink, frame) {
         case 0...:
-            let base = av_buffersink_get_time_base(parts.sink)
+            let base = loaded_av_buffersink_get_time_base(parts.sink)
             if frame.pointee.pts != av_no_pts { frame.pointee.pts = av_rescale_q(frame.pointee.pts, base, nanoseconds) }
             return .output
         case av_error_again: return .none
@@ -131,7 +131,7 @@ package struct FilterGraph: ~Copyable {
         let picture = picture
         guard let pixels = picture.pixelFormat else { return nil }
         var shown = PictureFormat(
-            size: picture.size, rate: Rational(av_buffersink_get_frame_rate(parts.sink)),
+            size: picture.size, rate: Rational(loaded_av_buffersink_get_frame_rate(parts.sink)),
             sampleAspect: picture.sampleAspect, colour: picture.colour, hdr: picture.hdr)
         if picture.isInterlaced { shown.fieldOrder = picture.isTopFieldFirst ? .topFirst : .bottomFirst }
         return VideoFormat(picture: shown, pixelFormat: pixels)
@@ -146,7 +146,7 @@ package struct FilterGraph: ~Copyable {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 512) { answer in
             guard let base = answer.baseAddress else { return nil }
             answer.initialize(repeating: 0)
-            let code = avfilter_graph_send_command(parts.graph, target, name, value, base, Int32(answer.count), 0)
+            let code = loaded_avfilter_graph_send_command(parts.graph, target, name, value, base, Int32(answer.count), 0)
             return code < 0 ? AVFault(operation: "tell \(target) \(name)", code: code) : nil
         }
     }

@@ -23,7 +23,10 @@ struct FilterParts: ~Copyable {
     private static func open(
         _ description: String, _ inputs: [FilterInput], _ isVideo: Bool, _ threads: Int
     ) throws(AVFault) -> Parts {
-        let (graph, input, output) = (avfilter_graph_alloc(), av_frame_alloc(), av_frame_alloc())
+        guard av_filter_is_there() != 0 else {
+            throw refusal("filter", "there is no \(String(cString: av_filter_library())): install libavfilter")
+        }
+        let (graph, input, output) = (loaded_avfilter_graph_alloc(), av_frame_alloc(), av_frame_alloc())
         do throws(AVFault) {
             let operation = "make the filter graph"
             let made = try checkAllocated(graph, operation)
@@ -49,12 +52,12 @@ struct FilterParts: ~Copyable {
         var (graph, input, output) = (graph, input, output)
         av_frame_free(&input)
         av_frame_free(&output)
-        avfilter_graph_free(&graph)
+        loaded_avfilter_graph_free(&graph)
     }
 
     /// Hands a frame over; nil is the end.
     func add(_ frame: UnsafeMutablePointer<AVFrame>?, to input: Int) -> AVFault? {
-        let code = av_buffersrc_add_frame_flags(sources[input], frame, 0)
+        let code = loaded_av_buffersrc_add_frame_flags(sources[input], frame, 0)
         return code < 0 ? AVFault(operation: "filter", code: code) : nil
     }
 
@@ -64,7 +67,8 @@ struct FilterParts: ~Copyable {
         _ graph: UnsafeMutablePointer<AVFilterGraph>, _ filter: String, _ name: String
     ) throws(AVFault) -> UnsafeMutablePointer<AVFilterContext> {
         try checkAllocated(
-            avfilter_graph_alloc_filter(graph, avfilter_get_by_name(filter), name), "make the filter graph")
+            loaded_avfilter_graph_alloc_filter(graph, loaded_avfilter_get_by_name(filter), name),
+            "make the filter graph")
     }
 
     private static func makeSources(
@@ -74,13 +78,14 @@ struct FilterParts: ~Copyable {
         for input in inputs {
             let isVideo = input.format.type.isVideo
             let source = try make(graph, isVideo ? "buffer" : "abuffer", "input_\(input.label)")
-            guard let parameters = av_buffersrc_parameters_alloc() else {
+            guard let parameters = loaded_av_buffersrc_parameters_alloc() else {
                 throw AVFault(operation: "make the filter graph", code: av_error_no_memory)
             }
             defer { av_free(parameters) }
             describe(input.format, parameters)
-            try check(av_buffersrc_parameters_set(source, parameters), "feed \(input.label) with \(input.format)")
-            try check(avfilter_init_str(source, nil), "feed \(input.label) with \(input.format)")
+            try check(
+                loaded_av_buffersrc_parameters_set(source, parameters), "feed \(input.label) with \(input.format)")
+            try check(loaded_avfilter_init_str(source, nil), "feed \(input.label) with \(input.format)")
             sources.append(source)
         }
         return sources
@@ -119,7 +124,7 @@ struct FilterParts: ~Copyable {
             }
             try check(code, "make the filter graph")
         }
-        try check(avfilter_init_str(sink, nil), "make the filter graph")
+        try check(loaded_avfilter_init_str(sink, nil), "make the filter graph")
         return sink
     }
 
@@ -131,25 +136,25 @@ struct FilterParts: ~Copyable {
         // libavfilter calls "outputs" what is open at our sources, and "inputs" what is open at our sink.
         var outputs: UnsafeMutablePointer<AVFilterInOut>?
         for (source, input) in zip(sources, inputs).reversed() {
-            let end = try checkAllocated(avfilter_inout_alloc(), "make the filter graph")
+            let end = try checkAllocated(loaded_avfilter_inout_alloc(), "make the filter graph")
             (end.pointee.name, end.pointee.filter_ctx) = (av_strdup(input.label), source)
             (end.pointee.pad_idx, end.pointee.next) = (0, outputs)
             outputs = end
         }
-        var inputsOfSink: UnsafeMutablePointer<AVFilterInOut>? = avfilter_inout_alloc()
+        var inputsOfSink: UnsafeMutablePointer<AVFilterInOut>? = loaded_avfilter_inout_alloc()
         inputsOfSink?.pointee.name = av_strdup("out")
         inputsOfSink?.pointee.filter_ctx = sink
         defer {
-            avfilter_inout_free(&outputs)
-            avfilter_inout_free(&inputsOfSink)
+            loaded_avfilter_inout_free(&outputs)
+            loaded_avfilter_inout_free(&inputsOfSink)
         }
         try check(
-            avfilter_graph_parse_ptr(graph, description, &inputsOfSink, &outputs, nil),
+            loaded_avfilter_graph_parse_ptr(graph, description, &inputsOfSink, &outputs, nil),
             "understand the filters \"\(description)\"")
         if let open = outputs {
             throw refusal("connect the filters", "nothing takes [\(String(cString: open.pointee.name))]")
         }
         if inputsOfSink != nil { throw refusal("connect the filters", "nothing gives [out]") }
-        try check(avfilter_graph_config(graph, nil), "connect the filters \"\(description)\"")
+        try check(loaded_avfilter_graph_config(graph, nil), "connect the filters \"\(description)\"")
     }
 }

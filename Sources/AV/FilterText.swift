@@ -14,8 +14,10 @@ package func filters(in description: String) -> [NamedFilter]? {
     return reader.read()
 }
 
-/// Whether this libavfilter has a filter of that name.
-package func hasFilter(_ name: String) -> Bool { avfilter_get_by_name(name) != nil }
+/// Whether this libavfilter has a filter of that name. The first call loads it, which takes some 30 ms.
+package func hasFilter(_ name: String) -> Bool {
+    av_filter_is_there() != 0 && loaded_avfilter_get_by_name(name) != nil
+}
 
 /// Whether a filter can be had from anybody: it computes, and opens nothing. By name, since libavfilter doesn't say; new
 /// ones have to be looked at first.

@@ -10,9 +10,6 @@
 #include <libavcodec/avcodec.h>
 #include <libavcodec/bsf.h>
 #include <libavcodec/packet.h>
-#include <libavfilter/avfilter.h>
-#include <libavfilter/buffersink.h>
-#include <libavfilter/buffersrc.h>
 #include <libavformat/avformat.h>
 #include <libavutil/audio_fifo.h>
 #include <libavutil/avutil.h>
@@ -34,6 +31,8 @@
 #include <libavutil/timecode.h>
 #include <libswresample/swresample.h>
 #include <libswscale/swscale.h>
+
+#include "filters.h"
 
 // AVERROR(…) and the tagged codes are macros that Swift doesn't import.
 static inline int av_error_of(int errnoValue) { return AVERROR(errnoValue); }
