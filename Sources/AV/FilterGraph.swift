@@ -146,7 +146,8 @@ package struct FilterGraph: ~Copyable {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 512) { answer in
             guard let base = answer.baseAddress else { return nil }
             answer.initialize(repeating: 0)
-            let code = loaded_avfilter_graph_send_command(parts.graph, target, name, value, base, Int32(answer.count), 0)
+            let code = loaded_avfilter_graph_send_command(
+                parts.graph, target, name, value, base, Int32(answer.count), 0)
             return code < 0 ? AVFault(operation: "tell \(target) \(name)", code: code) : nil
         }
     }
