@@ -202,7 +202,7 @@ package struct FailoverMachine: Sendable {
     private mutating func settle(_ now: Int64, _ actions: inout [Action]) {
         for index in inputs.indices {
             inputs[index].checkSilence(timing.silence, now)
-            _ = inputs[index].recover()
+            inputs[index].recover()
         }
         settlePending(now, &actions)
         expireChoice(now, &actions)

@@ -6,7 +6,6 @@ struct InputHealth: Sendable {
     static let errorLimit = 20
 
     var input: FailoverInput
-    private(set) var isDegraded = false
     /// Instants are monotonic nanoseconds, nil for "not so".
     private(set) var degradedSince: Int64?
     /// Since when it delivers and no condition is raised; of a closed one, since when its probes have succeeded.
@@ -25,6 +24,7 @@ struct InputHealth: Sendable {
     init(_ input: FailoverInput) { self.input = input }
 
     var isOpen: Bool { awaitedSince != nil }
+    var isDegraded: Bool { degradedSince != nil }
     var isWell: Bool { wellSince != nil && !isDegraded }
     /// What it was degraded by last.
     var lastError: InputError? { errors.first }
@@ -97,17 +97,13 @@ struct InputHealth: Sendable {
         if isDegraded, errors.first?.reason == reason, errors.first?.detail == detail { return }
         errors.insert(InputError(at: now, reason: reason, detail: detail), at: 0)
         if errors.count > Self.errorLimit { errors.removeLast() }
-        guard !isDegraded else { return }
-        isDegraded = true
-        degradedSince = now
+        degradedSince = degradedSince ?? now
     }
 
-    /// It is well again: a candidate.
-    mutating func recover() -> Bool {
-        guard isDegraded, wellSince != nil else { return false }
-        isDegraded = false
+    /// Where it is well again it is a candidate.
+    mutating func recover() {
+        guard isDegraded, wellSince != nil else { return }
         degradedSince = nil
         nextProbe = nil
-        return true
     }
 }
