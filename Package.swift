@@ -164,7 +164,8 @@ let package = Package(
             name: "RingBench", dependencies: ["Engine", "Rings", "CRingLayout", "CLinux"],
             path: "Benchmarks/RingBench", swiftSettings: strict),
         .executableTarget(
-            name: "Bench", dependencies: ["Graph", "Media", "CLinux"], path: "Benchmarks/Bench", swiftSettings: strict),
+            name: "Bench", dependencies: ["Graph", "Media", "Rings", "CRingLayout", "CLinux"], path: "Benchmarks/Bench",
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

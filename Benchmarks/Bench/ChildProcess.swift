@@ -28,7 +28,9 @@ final class ChildProcess {
     private let life: Int32
     private let started = linux_monotonic_nanoseconds()
     private(set) var peakMemory = 0
-    private static let samplePeriod: Int32 = 50
+    /// Between two looks at the memory, milliseconds: a look takes the kernel about one for each gigabyte.
+    var samplePeriod: Int32 = 50
+    private var nextSample: Int64 = 0
 
     /// - Parameters:
     ///   - log: the file that takes standard error; the command's words when it fails.
@@ -68,8 +70,12 @@ final class ChildProcess {
         while true {
             let left = max(0, instant - linux_monotonic_nanoseconds()) / 1_000_000
             var watched = pollfd(fd: life, events: Int16(POLLIN), revents: 0)
-            if poll(&watched, 1, min(Self.samplePeriod, Int32(clamping: left))) > 0 { return false }
-            peakMemory = max(peakMemory, proportionalSetSize)
+            if poll(&watched, 1, min(samplePeriod, Int32(clamping: left))) > 0 { return false }
+            let now = linux_monotonic_nanoseconds()
+            if now >= nextSample {
+                peakMemory = max(peakMemory, proportionalSetSize)
+                nextSample = now + Int64(samplePeriod) * 1_000_000
+            }
             if left == 0 { return true }
         }
     }
@@ -99,6 +105,12 @@ final class ChildProcess {
         return usage
     }
 
+    /// Waits for the end of one that was killed or whose end does not matter.
+    func reap() {
+        var status = Int32(0)
+        while waitpid(id, &status, 0) < 0, linux_errno() == EINTR {}
+    }
+
     private func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
 }
 
@@ -110,14 +122,18 @@ func run(
 }
 
 /// A whole file as text, nil where there is none.
-func contents(of path: String) -> String? {
+func contents(of path: String) -> String? { data(of: path).map { String(decoding: $0, as: UTF8.self) } }
+
+/// A file from a byte on, nil where there is none.
+func data(of path: String, from start: Int = 0) -> [UInt8]? {
     let file = linux_open(path, O_RDONLY, 0)
     guard file >= 0 else { return nil }
     defer { close(file) }
+    lseek(file, off_t(start), SEEK_SET)
     var (bytes, piece) = ([UInt8](), [UInt8](repeating: 0, count: 64 << 10))
     while true {
         let count = read(file, &piece, piece.count)
-        guard count > 0 else { return String(decoding: bytes, as: UTF8.self) }
+        guard count > 0 else { return bytes }
         bytes += piece[0..<count]
     }
 }

@@ -21,6 +21,11 @@ struct Figure {
         (self.name, self.what, ours, judged) = (name, what, value, value)
     }
 
+    /// One beside what it is held to.
+    init(_ name: String, _ what: String, _ ours: Double, _ rival: Double) {
+        (self.name, self.what, self.ours, self.rival, judged) = (name, what, ours, rival, ours / rival)
+    }
+
     /// Alternating pairs: the median of the pairs' ratios is what is judged.
     init(_ name: String, _ what: String, pairs: [(ours: Double, rival: Double)]) {
         (self.name, self.what) = (name, what)

@@ -1,6 +1,7 @@
 // Bench: the whole program beside its rivals and bounds. tools/bench builds and calls it.
 //
-//     Bench [NAME] [--short] [--json FILE] --program PATCHBAY --rings RINGBENCH --shm SHM --counter LIBRARY --root FOLDER
+//     Bench [NAME] [--short] [--soak TIME] [--json FILE] --program PATCHBAY --rings RINGBENCH --shm SHM --counter LIBRARY
+//         --hang LIBRARY --root FOLDER
 //
 // Exit code 1: a ratio or a count is past its recorded bound, or a benchmark did not run.
 import CLinux
@@ -8,14 +9,22 @@ import Graph
 
 /// What tools/bench asks for.
 struct Options {
-    static let names = ["transcode", "hop", "ring", "allocations", "plan", "realtime"]
+    static let names = ["transcode", "hop", "ring", "allocations", "plan", "graph", "realtime"]
     private(set) var chosen = Options.names
     private(set) var isShort = false
     private(set) var jsonFile: String?
-    private(set) var program = "", rings = "", shm = "", counter = "", root = ""
+    /// How long the soak goes on, seconds; nil for as long as the form of the run says.
+    private(set) var soak: Double?
+    /// What the soak does, fast, to find out what a leak comes from: names of deeds, or `all`.
+    private(set) var deeds: [String] = []
+    private(set) var program = "", rings = "", shm = "", counter = "", hang = "", root = ""
     /// Clips, outputs and logs.
     var folder: String { "\(root)/.build/bench" }
+    /// The data folder of what runs.
+    var data: String { "\(folder)/data" }
     var log: String { "\(folder)/log" }
+    /// This program.
+    var bench: String { "/proc/\(getpid())/exe" }
     var graphs: String { "\(root)/graphs" }
 
     init(_ arguments: some Sequence<String>) throws(BenchError) {
@@ -28,17 +37,31 @@ struct Options {
             switch word {
             case "--short": isShort = true
             case "--json": jsonFile = try value()
+            case "--soak":
+                soak = try Self.seconds(value())
+                chosen = [LiveGraph.soak.name]
+            case "--deeds": deeds = try value().split(separator: ",").map(String.init)
             case "--program": program = try value()
             case "--rings": rings = try value()
             case "--shm": shm = try value()
             case "--counter": counter = try value()
+            case "--hang": hang = try value()
             case "--root": root = try value()
-            case let name where Options.names.contains(name): chosen = [name]
+            case let name where (Options.names + LiveGraph.allCases.map(\.name)).contains(name): chosen = [name]
             default:
                 throw BenchError(
                     "no benchmark or option \"\(word)\"; there are \(Options.names.joined(separator: ", "))")
             }
         }
+    }
+
+    /// `90s`, `100m`, `2h`.
+    private static func seconds(_ text: String) throws(BenchError) -> Double {
+        let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600]
+        guard let unit = text.last.flatMap({ units[$0] }), let number = Double(text.dropLast()), number > 0 else {
+            throw BenchError("--soak is \"\(text)\"; expected a time as in 90s, 100m or 2h")
+        }
+        return number * unit
     }
 }
 
@@ -54,15 +77,17 @@ func bench(_ options: Options) throws(BenchError) -> Bool {
             var scenes = try RingScenes(options)
             try scenes.measure(into: &report)
         case "plan": try Planning(options).measure(into: &report)
+        case "graph": for part in LiveGraph.allCases { try part.measure(options, into: &report) }
         case "allocations": try Allocations(options).measure(into: &report)
-        default: try Realtime(options).measure(into: &report)
+        case "realtime": try Realtime(options).measure(into: &report)
+        default: try LiveGraph.allCases.first { $0.name == name }?.measure(options, into: &report)
         }
     }
     if let path = options.jsonFile { try save(report.json.pretty, at: path) }
     return report.hasPassed
 }
 
-private func save(_ text: String, at path: String) throws(BenchError) {
+func save(_ text: String, at path: String) throws(BenchError) {
     let file = linux_open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
     guard file >= 0 else { throw BenchError("\(path) can't be written") }
     defer { close(file) }
@@ -72,7 +97,12 @@ private func save(_ text: String, at path: String) throws(BenchError) {
 }
 
 do {
-    exit(try bench(Options(CommandLine.arguments.dropFirst())) ? 0 : 1)
+    let words = Array(CommandLine.arguments.dropFirst())
+    if words.first == "watch" {
+        try RingWatch(Array(words.dropFirst())).run()
+        exit(0)
+    }
+    exit(try bench(Options(words)) ? 0 : 1)
 } catch {
     say("bench: \(error)")
     exit(1)

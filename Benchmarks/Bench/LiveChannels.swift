@@ -1,0 +1,80 @@
+// Many restreamed channels in one process: what each takes, and that one more patch costs the same beside ten as beside two
+// hundred.
+import CLinux
+import Graph
+
+struct LiveChannels {
+    private let options: Options
+    private var most: Int { options.isShort ? 60 : 200 }
+    private let few = 10
+    /// Video and sound of the clip, bits a second.
+    private static let bitRate = 1_000_000
+    /// Of the edges, seconds.
+    private static let hold = 4
+    private var clip: String { "\(options.folder)/channel.mp4" }
+    private var document: String { "\(options.folder)/channels.json" }
+
+    init(_ options: Options) { self.options = options }
+
+    func measure(into report: inout Report) throws(BenchError) {
+        try makeClip()
+        let (lone, fewMemory) = try run(channels: few)
+        let (many, memory) = try run(channels: most)
+        let allowed = Double(Self.hold * Self.bitRate / 8) * 1.25 + Double(2 << 20)
+        let each = Double(memory) / Double(most)
+        report.add(
+            Figure(
+                "graph.channels.memory", "PSS a channel of \(most), rings included; allowed, MB", each / 1e6,
+                allowed / 1e6))
+        report.add(
+            Figure(
+                "graph.channels.more", "PSS of one channel more, MB",
+                Double(memory - fewMemory) / Double(most - few) / 1e6))
+        report.add(
+            Figure(
+                "graph.channels.patch", "one patch beside \(most) channels; beside \(few), p50, ms", median(many),
+                median(lone)))
+    }
+
+    /// At a constant rate, so that what lies in the rings is known.
+    private func makeClip() throws(BenchError) {
+        _ = try Bench.run(
+            [
+                "ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25", "-f", "lavfi",
+                "-i",
+                "sine=frequency=440:sample_rate=48000", "-t", "10", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset",
+                "ultrafast", "-g", "25", "-b:v", "900k", "-minrate", "900k", "-maxrate", "900k", "-bufsize", "900k",
+                "-x264-params", "nal-hrd=cbr", "-c:a", "aac", "-b:a", "100k", clip,
+            ], log: options.log)
+    }
+
+    private func run(channels: Int) throws(BenchError) -> (patches: [Double], memory: Int) {
+        let nodes = (0..<channels).map { i in
+            let channel: JSON = [
+                "use": .string("\(options.root)/Benchmarks/channel.json"),
+                "parameters": ["name": .string("channel\(i)"), "clip": .string(clip)],
+            ]
+            return (key: "channel\(i)", value: channel)
+        }
+        try save(
+            JSON.object(["patchbay": 1, "name": "channels", "nodes": .object(JSONObject(nodes))]).pretty, at: document)
+        let graph = try RunningGraph(document, options, arguments: ["--fresh", "--log-level", "warning"])
+        graph.process.samplePeriod = 1000
+        guard let client = graph.client else { throw BenchError("channels has no address") }
+        // Until the rings and the windows of the playlists have been filled once.
+        guard graph.wait(milliseconds: 10_000) else { throw BenchError("channels ended") }
+        let memory = graph.figures.memory
+        var patches: [Double] = []
+        for i in 0..<20 {
+            let name = "channel\(i % channels)"
+            let start = linux_monotonic_nanoseconds()
+            try client.commit(
+                client.add("one-more", ["kind": "sink.null", "inputs": ["in": .string("\(name).video")]]))
+            patches.append(Double(linux_monotonic_nanoseconds() - start) / 1e6)
+            try client.commit(client.remove("one-more"))
+            guard graph.wait(milliseconds: 20) else { throw BenchError("channels ended") }
+        }
+        _ = try graph.end()
+        return (patches, max(memory, graph.process.peakMemory))
+    }
+}
