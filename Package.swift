@@ -52,7 +52,7 @@ let package = Package(
         .target(name: "Watch", dependencies: ["Engine"], swiftSettings: strict),
         .target(name: "HLS", dependencies: ["Engine"], swiftSettings: strict),
         .target(name: "Recording", dependencies: ["Engine"], swiftSettings: strict),
-        .target(name: "Failover", dependencies: ["Media"], swiftSettings: strict),
+        .target(name: "Failover", dependencies: ["Engine"], swiftSettings: strict),
         .target(name: "FrameCache", dependencies: ["Engine"], swiftSettings: strict),
 
         // Floor 5: faces.
@@ -69,7 +69,8 @@ let package = Package(
         .executableTarget(
             name: "patchbay",
             dependencies: [
-                "API", "Capture", "Codecs", "Routing", "Watch", "HLS", "Recording", "FrameCache", "Store", "Engine",
+                "API", "Capture", "Codecs", "Routing", "Watch", "Failover", "HLS", "Recording", "FrameCache", "Store",
+                "Engine",
                 "Files", "CLinux",
             ],
             swiftSettings: strict),
@@ -117,7 +118,10 @@ let package = Package(
                 "FrameCache", "Capture", "Routing", "Engine", "Rings", "Graph", "GraphHarness", "CRingLayout",
             ],
             swiftSettings: strict),
-        .testTarget(name: "FailoverTests", dependencies: ["Failover", "Media"], swiftSettings: strict),
+        .testTarget(
+            name: "FailoverTests",
+            dependencies: ["Failover", "Routing", "Engine", "Rings", "Graph", "Media", "GraphHarness", "CRingLayout"],
+            swiftSettings: strict),
         .testTarget(
             name: "RecordingTests", dependencies: ["Recording", "Capture", "GraphHarness", "Media"],
             swiftSettings: strict),

@@ -9,6 +9,8 @@ package final class ControlDesk: Sendable {
     private struct State {
         weak var engine: Engine?
         var vetting: GraphVetting?
+        /// Control nodes that run, by id.
+        var running: [String: any ControlNode] = [:]
     }
     private let state = Mutex(State())
     package let decisions = DecisionLog()
@@ -21,6 +23,44 @@ package final class ControlDesk: Sendable {
     package func vet(_ vetting: @escaping GraphVetting) { state.withLock { $0.vetting = vetting } }
 
     private var engine: Engine? { state.withLock { $0.engine } }
+
+    // MARK: Who runs
+
+    func enter(_ node: any ControlNode, as id: String) { state.withLock { $0.running[id] = node } }
+    func leave(_ node: any ControlNode, as id: String) {
+        state.withLock { state in
+            if state.running[id] === node { state.running[id] = nil }
+        }
+    }
+
+    /// A running control node, for those who may ask it something.
+    package func node(_ id: String) -> (any ControlNode)? { state.withLock { $0.running[id] } }
+    /// All of them, by id.
+    package var nodes: [(id: String, node: any ControlNode)] {
+        state.withLock { $0.running }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+
+    // MARK: What they see
+
+    func sights(of node: String) async -> [InputSight] { await engine?.sights(of: node) ?? [] }
+
+    func statusOfBranch(from node: String) async -> [JSON] { await engine?.statusOfBranch(from: node) ?? [] }
+
+    // MARK: What they do
+
+    func giveAhead(_ change: LiveChange) async -> UInt64? { await engine?.giveAhead(change) }
+
+    func record(
+        _ decision: Decision, of change: LiveChange, _ token: UInt64?, from context: ControlContext
+    ) async -> Decision {
+        guard let engine else { return decisions.add(decision) }
+        let patch = await engine.patch(for: change)
+        var decision = decision
+        decision.patch = patch.json
+        let result = await carryOut(decision, patch, from: context)
+        if let token { await engine.settle(change, token) }
+        return result
+    }
 
     func value(of metric: WatchedMetric, node: String) async -> Double? {
         await engine?.value(of: metric, node: node)

@@ -29,10 +29,13 @@ package protocol ControlNode: Actor {
     func due() async
     /// Other settings hold from here on.
     func apply(_ settings: Settings) async
+    /// It has left the graph: whoever waits for it is to be told.
+    func ended() async
 }
 
 extension ControlNode {
     package func missed(_ count: UInt64?) async {}
+    package func ended() async {}
 }
 
 /// What a control node has of the engine. Any thread.
@@ -40,21 +43,42 @@ package final class ControlContext: Sendable {
     package let id: String
     private let services: EngineServices
     private let next = Mutex<Int64?>(nil)
+    private let isStirred = Atomic<Bool>(false)
+    /// Wakes whoever calls the node.
+    private let ring: @Sendable () -> Void
 
-    init(id: String, services: EngineServices) {
+    init(id: String, services: EngineServices, ring: @escaping @Sendable () -> Void) {
         self.id = id
         self.services = services
+        self.ring = ring
     }
 
     /// CLOCK_MONOTONIC of the injected clock, nanoseconds.
     package var now: Int64 { services.timeline.clock.monotonic }
     package var wall: Int64 { services.timeline.clock.wall }
     var clock: any EngineClock { services.timeline.clock }
+    func enter(_ node: any ControlNode) { services.control.enter(node, as: id) }
+    func leave(_ node: any ControlNode) { services.control.leave(node, as: id) }
     var events: EventBus { services.events }
 
     /// `due` is to be called at this instant (monotonic nanoseconds), nil never. The newest wish holds.
     package func wake(at instant: Int64?) { next.withLock { $0 = instant } }
     var wakesAt: Int64? { next.withLock { $0 } }
+
+    /// `due` is to be called as soon as it can. From any thread; waits for nothing.
+    package func stir() {
+        isStirred.store(true, ordering: .sequentiallyConsistent)
+        ring()
+    }
+    func takeStir() -> Bool { isStirred.exchange(false, ordering: .sequentiallyConsistent) }
+
+    /// The wall clock (nanoseconds since 1970) of a monotonic instant: a label.
+    package func wall(ofMonotonic instant: Int64) -> Int64 { services.timeline.wall(ofMonotonic: instant) }
+
+    /// Tells of something that happened to this node.
+    package func tell(_ type: EventType, cause: String?, data: JSON) {
+        services.events.post(Event(type, node: id, cause: cause, data: data))
+    }
 
     package func log(_ level: LogLevel, _ message: String) { services.log.record(level, node: id, message) }
 
@@ -65,6 +89,26 @@ package final class ControlContext: Sendable {
 
     /// Nanoseconds since an outlet of the node gave its last grain, the longest of all outlets; nil without such a node.
     package func silence(of node: String) async -> Int64? { await services.control.silence(of: node) }
+
+    /// The edges of a node that takes named inputs, to be looked at without asking anybody.
+    package func sights(of node: String) async -> [InputSight] { await services.control.sights(of: node) }
+
+    /// Has `due` called whenever one of these, or what feeds them, sets its signal; until the result is let go of.
+    package func listen(to sights: [InputSight]) -> SignalListening {
+        SignalListening(sights) { [weak self] in self?.stir() }
+    }
+
+    /// What `/v1/nodes` says of the nodes that a node feeds, and of that node itself, upstream first.
+    package func statusOfBranch(from node: String) async -> [JSON] { await services.control.statusOfBranch(from: node) }
+
+    /// Gives a running node a live setting at once, whoever else is changing the graph; `record` has the document follow.
+    /// - Returns: nil where the node does not run, or does not take that.
+    package func giveAhead(_ change: LiveChange) async -> UInt64? { await services.control.giveAhead(change) }
+
+    /// Writes a decision down that was carried out ahead, and asks for the change of the document that says the same.
+    package func record(_ decision: Decision, of change: LiveChange, _ token: UInt64?) async -> Decision {
+        await services.control.record(decision, of: change, token, from: self)
+    }
 
     /// Writes the decision down, asks for its change of the graph, waits for what becomes of it, and tells.
     package func decide(_ decision: Decision, _ patch: JSONPatch) async -> Decision {

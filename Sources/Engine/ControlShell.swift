@@ -28,8 +28,8 @@ actor ControlShell<Node: ControlNode>: DataNode {
     }
 
     private func begin() {
-        let control = ControlContext(id: context.id, services: context.services)
         let (settings, changes) = (settings, changes)
+        let control = ControlContext(id: context.id, services: context.services) { changes.ring() }
         task = Task.detached {
             var loop = ControlLoop(Node(settings, in: control), control, settings, changes)
             await loop.run()
@@ -116,13 +116,24 @@ private struct ControlLoop<Node: ControlNode> {
     }
 
     mutating func run() async {
+        context.enter(node)
         await node.began()
+        await attend()
+        context.leave(node)
+        await node.ended()
+    }
+
+    private mutating func attend() async {
         while !Task.isCancelled {
             await takeEvents()
             if let settings = changes.takeSettings() {
                 // What it did not want to hear before is no news now.
                 subscription = Self.subscribe(context, settings, changes, after: nil)
                 await node.apply(settings)
+            }
+            if context.takeStir() {
+                await node.due()
+                continue
             }
             if let instant = context.wakesAt, context.now >= instant {
                 context.wake(at: nil)

@@ -26,7 +26,7 @@ package struct Decision: Sendable, Equatable {
     /// The measurements and events that led to it.
     package let inputs: JSON
     /// What was proposed, RFC 6902.
-    package let patch: JSON
+    package internal(set) var patch: JSON
     /// The decision whose outcome led to this one.
     package let cause: UInt64?
     /// How many decisions led to one another, this one included.

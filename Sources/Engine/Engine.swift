@@ -61,6 +61,9 @@ package actor Engine {
     /// Counts changes of overlays, so that what is shown of the sum has an entity tag of its own.
     var overlayRevision = 0
     var trail = RevisionTrail(from: "0")
+    /// Live settings that running nodes have ahead of the document, by node and setting.
+    var aheads: [String: [String: AheadValue]] = [:]
+    var lastAhead: UInt64 = 0
     private(set) var isDraining = false
     private var isInTransaction = false
     private var transactionQueue: [CheckedContinuation<Void, Never>] = []

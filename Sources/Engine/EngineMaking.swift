@@ -95,7 +95,7 @@ extension Engine {
 
     func applySettings(_ id: String, _ target: ResolvedGraph) async {
         guard let node = nodes[id], let resolved = target[id], node.state == .running else { return }
-        guard case .restart = await node.runner.apply(resolved.settings) else { return }
+        guard case .restart = await node.runner.apply(settings(of: node, as: resolved)) else { return }
         node.resolved = resolved
         await node.runner.stop(leaving: .noSignal)
         await restartNow(node)

@@ -40,6 +40,12 @@ package enum EventType: String, Sendable, CaseIterable {
     case decided
     /// A chain of rules that triggered itself was cut.
     case chainCut
+    /// A failover put another input on air.
+    case failoverSwitched
+    /// Every input of a failover is degraded.
+    case failoverExhausted
+    /// An input of a failover is well again after all were degraded.
+    case failoverRestored
 
     /// One sentence for people.
     package var documentation: String {
@@ -62,6 +68,9 @@ package enum EventType: String, Sendable, CaseIterable {
         case .storeRecovered: "What is to outlast the process can be stored again."
         case .decided: "A control node decided something."
         case .chainCut: "A chain of rules that triggered itself was cut."
+        case .failoverSwitched: "A failover put another input on air."
+        case .failoverExhausted: "Every input of a failover is degraded."
+        case .failoverRestored: "An input of a failover is well again after all were degraded."
         }
     }
 }

@@ -48,6 +48,8 @@ package final class OutletPort: @unchecked Sendable {
     let ledger = LedgerFigures()
     /// What was last told of its signal and format; the sampler's.
     let watch = Mutex(OutletWatch())
+    /// Who is called when its signal is set, by a key of theirs.
+    let listeners = Mutex<[UInt64: @Sendable () -> Void]>([:])
 
     private let slotName: Mutex<String?>
     private static let bellCount = 64
@@ -117,6 +119,7 @@ package final class OutletPort: @unchecked Sendable {
     func set(_ signal: Signal) {
         signalWord.store(signal.rawValue, ordering: .sequentiallyConsistent)
         ringReaders()
+        for call in listeners.withLock({ $0.isEmpty ? [] : Array($0.values) }) { call() }
     }
 
     /// Rings every lane that reads this outlet; one system call for each that is parked.

@@ -13,6 +13,9 @@ extension Engine {
         return ["nodes": .array(running.map(\.status))]
     }
 
+    /// A node and those that it feeds, upstream first.
+    func statusOfBranch(from id: String) -> [JSON] { ([id] + downstream(of: id)).compactMap { nodes[$0]?.status } }
+
     /// One node, nil where none has that id.
     package func nodeStatus(_ id: String) -> JSON? { nodes[id]?.status }
 }

@@ -15,6 +15,8 @@ package struct FailoverMachine: Sendable {
         case configured([FailoverInput], FailoverTiming)
         /// The newest grain of each input that has one.
         case heard([String: Int64])
+        /// The same, and errors that are not worth waiting for, of one look.
+        case observed([String: Int64], failed: [String: String])
         /// An error that is not worth waiting for.
         case failed(String, detail: String)
         case raised(String, condition: String, ConditionKind, detail: String)
@@ -94,6 +96,9 @@ package struct FailoverMachine: Sendable {
         switch event {
         case .configured(let inputs, let timing): configure(inputs, timing, now, &actions)
         case .heard(let instants): for (name, instant) in instants { change(name) { $0.hear(min(instant, now)) } }
+        case .observed(let instants, let failed):
+            for (name, instant) in instants { change(name) { $0.hear(min(instant, now)) } }
+            for (name, detail) in failed { change(name) { $0.fail(detail, now) } }
         case .failed(let name, let detail): change(name) { $0.fail(detail, now) }
         case .raised(let name, let condition, let kind, let detail):
             change(name) { $0.raise(condition, kind, detail, now) }

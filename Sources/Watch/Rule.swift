@@ -78,6 +78,8 @@ extension EventType {
         case .storeRecovered: [.storeFailed]
         case .slotAdded: [.slotRemoved]
         case .slotRemoved: [.slotAdded]
+        case .failoverExhausted: [.failoverRestored, .nodeStopped]
+        case .failoverRestored: [.failoverExhausted, .nodeStopped]
         default: []
         }
     }

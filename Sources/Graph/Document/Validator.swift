@@ -133,7 +133,9 @@ struct Validator {
     private mutating func checkClaims() {
         var users: [ResourceClaim: String] = [:]
         users.reserveCapacity(drafts.count / 2)
-        for draft in drafts {
+        var looking: [Int] = []
+        for (i, draft) in drafts.enumerated() {
+            if draft.kind?.checkBeside != nil { looking.append(i) }
             for claim in draft.claims {
                 // A node may name what it uses twice; two of its outlets are two writers.
                 guard let user = users.updateValue(draft.id, forKey: claim), user != draft.id || claim.outlet != nil
@@ -144,6 +146,7 @@ struct Validator {
                     "\"\(user)\" uses it already, and it has one user", "give one of them another")
             }
         }
+        checkNeighbours(looking)
     }
 
     // MARK: The graph

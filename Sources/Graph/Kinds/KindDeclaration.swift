@@ -165,6 +165,8 @@ package final class KindDeclaration: Sendable {
     package let claims: @Sendable (SettingValues) -> [ResourceClaim]
     /// Rules between settings; only called with settings that are each valid.
     package let check: @Sendable (SettingValues) -> [SettingFault]
+    /// Rules between a node's settings and the nodes that they name.
+    package let checkBeside: (@Sendable (SettingValues, Neighbours) -> [SettingFault])?
 
     /// - Precondition: no inlet, fixed outlet or setting has the name of another; with groups every inlet takes many.
     package init(
@@ -173,7 +175,8 @@ package final class KindDeclaration: Sendable {
         settings: [SettingDeclaration] = [], placement: Placement = .own,
         pacing: @escaping @Sendable (SettingValues) -> Pacing = { _ in .followsInlets },
         claims: @escaping @Sendable (SettingValues) -> [ResourceClaim] = { _ in [] },
-        check: @escaping @Sendable (SettingValues) -> [SettingFault] = { _ in [] }
+        check: @escaping @Sendable (SettingValues) -> [SettingFault] = { _ in [] },
+        checkBeside: (@Sendable (SettingValues, Neighbours) -> [SettingFault])? = nil
     ) {
         precondition(Set(inlets.map(\.name)).count == inlets.count, "\(name): two inlets of one name")
         precondition(Set(settings.map(\.name)).count == settings.count, "\(name): two settings of one name")
@@ -188,6 +191,7 @@ package final class KindDeclaration: Sendable {
         self.pacing = pacing
         self.claims = claims
         self.check = check
+        self.checkBeside = checkBeside
     }
 
     /// Whether nodes of this kind decide and touch no grains: they have no ports, and are called `control.…`.

@@ -22,6 +22,12 @@ package struct SettingValues: Sendable {
     /// Whether the document gives a value.
     package func gives<Value>(_ setting: Setting<Value>) -> Bool { given[setting.name] != nil }
 
+    /// These with another value of one setting; nil where the kind has no such setting, or it does not take that.
+    package func setting(_ name: String, to value: JSON, _ kind: KindDeclaration) -> SettingValues? {
+        guard let declaration = kind.setting(name), declaration.accepts(value) else { return nil }
+        return SettingValues(checked: given.setting(name, to: value))
+    }
+
     /// Every setting with its value, as a document would have it, secrets masked.
     package func resolved(_ declarations: [SettingDeclaration]) -> JSON {
         .object(

@@ -1,0 +1,125 @@
+// What control nodes see of the outlets that feed a node: the newest grain's arrival and flags, straight from the ring's
+// header, and a call when an outlet says that it has nothing. No place in the ring is taken, no lane is asked, and no
+// grain costs anything for being seen. Any thread.
+import CRingLayout
+import Graph
+package import Media
+import Rings
+import Synchronization
+
+/// An outlet, looked at from outside.
+package struct OutletSight: Sendable {
+    let port: OutletPort
+
+    /// What one look found.
+    package struct Look: Sendable, Equatable {
+        package var signal: Signal
+        /// Grains so far.
+        package var head: UInt64 = 0
+        /// When the newest grain was published, monotonic nanoseconds; nil before the first.
+        package var arrived: Int64?
+        /// Of the newest grain, PBR_GRAIN_….
+        package var flags: UInt32 = 0
+        /// Bytes so far on coded outlets, nil elsewhere.
+        package var bytes: UInt64?
+
+        package init(signal: Signal) { self.signal = signal }
+    }
+
+    /// Of a grain that goes while it is looked at there is a newer one; a writer that is this fast is alive anyhow.
+    private static let tries = 4
+
+    package var label: String { port.label }
+    package var type: MediaType { port.type }
+
+    /// A few atomic loads and a copy of 256 bytes.
+    package func look() -> Look {
+        var look = Look(signal: port.condition)
+        guard let mapping = port.mapping else { return look }
+        for _ in 0..<Self.tries {
+            look.head = mapping.head
+            guard look.head > 0 else { break }
+            guard let grain = mapping.glimpse(look.head - 1) else { continue }
+            look.arrived = grain.latestStamp ?? (grain.origin == .min ? nil : grain.origin)
+            look.flags = grain.flags
+            if !mapping.isFrameRing { look.bytes = grain.position &+ UInt64(grain.size) }
+            break
+        }
+        return look
+    }
+}
+
+/// One edge of a node that takes named inputs, and all that lies before it.
+package struct InputSight: Sendable {
+    /// The name of the input.
+    package let input: String
+    package let outlet: OutletSight
+    /// Outlets that the grains came through before, nearest first.
+    package let upstream: [OutletSight]
+    /// Of the inlets on that way.
+    let figures: [InletFigures]
+
+    /// Grains that were read and lost on the way to this edge.
+    package var passage: (taken: UInt64, lost: UInt64) {
+        figures.reduce((0, 0)) { sum, figures in
+            let snapshot = figures.snapshot
+            return (sum.0 &+ snapshot.taken, sum.1 &+ snapshot.lost)
+        }
+    }
+}
+
+/// Has `call` made whenever one of some outlets sets its signal, until it is let go of. Called on the outlet's lane,
+/// never for a grain: must not wait.
+package final class SignalListening: Sendable {
+    private let ports: [OutletPort]
+    private let key: UInt64
+
+    init(_ sights: [InputSight], call: @escaping @Sendable () -> Void) {
+        let ports = sights.flatMap { [$0.outlet.port] + $0.upstream.map(\.port) }
+        key = Self.keys.wrappingAdd(1, ordering: .relaxed).newValue
+        self.ports = ports
+        for port in ports { port.listeners.withLock { $0[key] = call } }
+    }
+    deinit { for port in ports { _ = port.listeners.withLock { $0.removeValue(forKey: key) } } }
+
+    private static let keys = Atomic<UInt64>(0)
+}
+
+extension Engine {
+    /// Every edge of a node that takes named inputs, in the document's order; empty without such a node.
+    func sights(of id: String) -> [InputSight] {
+        guard let node = nodes[id] else { return [] }
+        return node.resolved.inlets.compactMap { edge in
+            guard let key = edge.key, let port = nodes[edge.from.node]?.ports[edge.from.outlet] else { return nil }
+            var seen: Set<String> = []
+            var (ports, figures): ([OutletPort], [InletFigures]) = ([], [])
+            walk(edge.from.node, type: port.type, &seen, &ports, &figures)
+            return InputSight(
+                input: key, outlet: OutletSight(port: port), upstream: ports.map(OutletSight.init(port:)),
+                figures: figures)
+        }
+    }
+
+    /// What feeds a node with pictures, or with sound, and what feeds that.
+    private func walk(
+        _ id: String, type: MediaType, _ seen: inout Set<String>, _ ports: inout [OutletPort],
+        _ figures: inout [InletFigures]
+    ) {
+        guard seen.insert(id).inserted, let node = nodes[id] else { return }
+        for edge in node.resolved.inlets where edge.type.isVideo == type.isVideo {
+            guard let port = nodes[edge.from.node]?.ports[edge.from.outlet] else { continue }
+            ports.append(port)
+            if let inlet = node.runner.context.inlet(edge.address) { figures.append(inlet.figures) }
+            walk(edge.from.node, type: type, &seen, &ports, &figures)
+        }
+    }
+
+    /// Nodes that a node feeds, directly or not, upstream first.
+    func downstream(of id: String) -> [String] {
+        var reached: Set<String> = [id]
+        for node in graph?.nodes ?? [] where node.inlets.contains(where: { reached.contains($0.from.node) }) {
+            reached.insert(node.id)
+        }
+        return (graph?.nodes ?? []).map(\.id).filter { $0 != id && reached.contains($0) }
+    }
+}

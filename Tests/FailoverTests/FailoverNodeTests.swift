@@ -1,0 +1,152 @@
+// The node in an engine: over sources that do what they are told, and a switch.
+import Engine
+import Graph
+import GraphHarness
+import Media
+import Routing
+import Testing
+
+@testable import Failover
+
+/// Two sources, a switch, a sink and a failover.
+private final class Rig: Sendable {
+    let run: GraphRun
+    let scratch: Scratch
+
+    static let kinds = [
+        NodeKind(ToldSource.self), NodeKind(SwitchNode.self), NodeKind(NullSink.self),
+        NodeKind(control: FailoverNode.self),
+    ]
+
+    static func nodes(_ keeper: JSONObject, main: String = "live", backup: String = "live") -> JSON {
+        [
+            "a": ["kind": "source.told", "settings": ["mark": 1, "mode": .string(main)]],
+            "b": ["kind": "source.told", "settings": ["mark": 2, "mode": .string(backup)]],
+            "air": [
+                "kind": "switch", "inputs": ["main": ["video": "a.video"], "backup": ["video": "b.video"]],
+            ],
+            "out": ["kind": "sink.null", "inputs": ["in": "air.video"]],
+            "keeper": ["kind": "control.failover", "settings": .object(keeper)],
+        ]
+    }
+
+    static let standard: JSON = [
+        "switch": "air", "silence": "400ms", "quiet": "300ms", "dwell": "50ms", "probe": "500ms",
+        "inputs": ["main": ["priority": 1], "backup": ["priority": 2]],
+    ]
+
+    init(main: String = "live", backup: String = "live") async throws {
+        scratch = try Scratch()
+        run = try GraphRun(Self.kinds, dataFolder: scratch.path)
+        try run.engine.sampler.start()
+        try await run.start(Self.nodes(Self.standard.object ?? JSONObject(), main: main, backup: backup))
+    }
+
+    func tell(_ source: String, _ mode: String) async throws {
+        try await run.engine.patch(
+            JSONPatch([.replace(["nodes", source, "settings", "mode"], .string(mode))]), ifMatch: nil)
+    }
+
+    func set(_ setting: String, _ value: JSON) async throws {
+        try await run.engine.patch(
+            JSONPatch([.replace(["nodes", "keeper", "settings", setting], value)]), ifMatch: nil)
+    }
+
+    var node: FailoverNode? { run.services.control.node("keeper") as? FailoverNode }
+    func status() async -> JSON { await node?.status() ?? .null }
+    func reasons() async -> [String] {
+        (await status()["switches"]?.array ?? []).compactMap { $0["reason"]?.string }
+    }
+
+    /// What the switch itself says.
+    func onAir() async -> String? { await run.engine.nodeStatus("air")?["details"]?["active"]?.string }
+    /// What the document says.
+    func documented() async -> String? {
+        await run.engine.graph?["air"]?.resolvedSettings["active"]?.string
+    }
+
+    /// The node has selected it, the switch shows it, the document says so.
+    func settles(on name: String) async -> Bool {
+        await eventually {
+            let (status, onAir, documented) = await (status(), onAir(), documented())
+            return status["active_input"]?.string == name && onAir == name && documented == name
+        }
+    }
+
+    func isWell(_ name: String) async -> Bool {
+        await eventually { await node?.machine.health(name)?.isWell ?? false }
+    }
+
+    func end() async {
+        #expect(await run.drain())
+        run.engine.sampler.stop()
+        #expect(await eventually { node == nil })
+    }
+}
+
+private func types(_ subscription: EventSubscription) -> [EventType] {
+    var types: [EventType] = []
+    while true {
+        switch subscription.next() {
+        case .event(let posted): types.append(posted.event.type)
+        case .missed: continue
+        case .nothing: return types
+        }
+    }
+}
+
+@Suite("Failover in an engine", .serialized) struct FailoverNodeTests {
+    private static let told = EventFilter(types: [.failoverSwitched, .failoverExhausted, .failoverRestored])
+
+    @Test(
+        "Silence, failback, an error, a choice, exhausted and restored: switch, document, status, events and why agree")
+    func life() async throws {
+        let rig = try await Rig()
+        let subscription = rig.run.services.events.subscribe(after: 0, Self.told) {}
+        #expect(await rig.settles(on: "main"))
+        #expect(await rig.isWell("main"))
+        #expect(await rig.isWell("backup"))
+        #expect(await rig.reasons().isEmpty)
+        // Nothing is said: the timeout.
+        try await rig.tell("a", "mute")
+        #expect(await rig.settles(on: "backup"))
+        #expect(await rig.reasons().first == "timeout")
+        try await rig.tell("a", "live")
+        #expect(await rig.settles(on: "main"))
+        #expect(await rig.reasons().first == "failback")
+        // It says so itself: an error.
+        try await rig.tell("a", "none")
+        #expect(await rig.settles(on: "backup"))
+        let entry = await rig.status()["switches"]?.array?.first
+        #expect(entry?["reason"] == "error")
+        #expect(entry?["detail"] == "a.video has no signal")
+        // Nobody is left.
+        try await rig.tell("b", "none")
+        #expect(await eventually { await rig.status()["exhausted"] == true })
+        try await rig.tell("b", "live")
+        #expect(await eventually { await rig.status()["exhausted"] == false })
+        #expect(await rig.settles(on: "backup"))
+        #expect(await rig.reasons().first == "recovery")
+        try await rig.tell("a", "live")
+        #expect(await rig.settles(on: "main"))
+        // A choice holds against priority.
+        #expect(await rig.node?.choose("backup") == .shown)
+        #expect(await rig.onAir() == "backup")
+        #expect(await rig.settles(on: "backup"))
+        let status = await rig.status()
+        #expect(status["override_input_priority"] == 2 && status["active_input_priority"] == 2)
+        #expect(await rig.node?.choose("nobody") == .unknownInput)
+        await rig.node?.release()
+        #expect(await rig.settles(on: "main"))
+        let seen = types(subscription)
+        #expect(seen.count { $0 == .failoverExhausted } == 1 && seen.count { $0 == .failoverRestored } == 1)
+        let count = await rig.reasons().count
+        #expect(seen.count { $0 == .failoverSwitched } == count)
+        let decisions = rig.run.services.control.decisions.concerning("air")
+        #expect(
+            decisions.contains { $0.reason == "from main to backup: timeout, nothing came for 0.4 s" },
+            "\(decisions.map(\.reason))")
+        #expect(decisions.allSatisfy { $0.node == "keeper" && $0.inputs["main"]?["state"] != nil })
+        await rig.end()
+    }
+}

@@ -1,0 +1,61 @@
+// A source that is told what to do: gives pictures of one colour, none, or no signal.
+import CRingLayout
+import Engine
+import Graph
+import Media
+import Rings
+
+struct ToldSettings: NodeSettings {
+    static let mark = Setting("mark", default: 1, "The value of every byte of its pictures.")
+    /// `live`, `mute` (nothing comes and nothing is said), `none` (it says that it has no signal).
+    static let mode = Setting("mode", default: "live", "What it does.", isLive: true)
+    static let declarations: [SettingDeclaration] = .of(mark, mode)
+    let mark: Int
+    let mode: String
+    init(_ values: SettingValues) { (mark, mode) = (values[Self.mark], values[Self.mode]) }
+}
+
+/// Small pictures at 50 Hz.
+actor ToldSource: DataNode {
+    static let kind = KindDeclaration(
+        "source.told", "Does what it is told.", outlets: .fixed([OutletDeclaration("video", .rawVideo)]),
+        settings: ToldSettings.declarations, placement: .own, pacing: { _ in .paced })
+    static let format = VideoFormat(
+        picture: PictureFormat(size: PictureSize(width: 64, height: 36), rate: Rational(50, 1)), pixelFormat: .yuv420p)
+
+    nonisolated let context: NodeContext
+    nonisolated var unownedExecutor: UnownedSerialExecutor { context.executor }
+    private var settings: ToldSettings
+    private var zero: Int64?
+    private var picture: Int64 = 0
+    private var isEnding = false
+
+    init(_ settings: ToldSettings, in context: NodeContext) { (self.settings, self.context) = (settings, context) }
+    func prepare() throws(NodeFault) { try context.outlet("video")?.declare(.rawVideo(Self.format)) }
+
+    func step() -> Step {
+        guard !isEnding, let outlet = context.outlet("video") else { return .finished }
+        let now = context.timeline.now.nanoseconds
+        let zero = zero ?? now
+        self.zero = zero
+        let due = zero + picture * 20_000_000
+        guard due <= now else { return .until(context.timeline.instant(of: MediaTime(nanoseconds: due))) }
+        picture += 1
+        guard settings.mode == "live", let claim = outlet.claim() else { return .again }
+        claim.bytes.initializeMemory(as: UInt8.self, repeating: UInt8(settings.mark))
+        var grain = Grain.empty()
+        (grain.pts, grain.duration, grain.isKey) = (due, 20_000_000, true)
+        grain.origin = context.timeline.instant(of: MediaTime(nanoseconds: due))
+        grain.size = UInt32(Self.format.planes.size)
+        outlet.publish(claim, grain)
+        return .again
+    }
+
+    func apply(_ settings: ToldSettings) -> Applied {
+        self.settings = settings
+        if settings.mode == "none" { context.outlet("video")?.set(.noSignal) }
+        return .live
+    }
+    func drain() { isEnding = true }
+    func stop() {}
+}
