@@ -50,6 +50,19 @@ package protocol ControlPlane: Sendable {
     /// What control nodes decided about a node, also one that has gone, as JSON (`{"decisions":[…]}`).
     func decisions(_ id: String) async -> [UInt8]
 
+    /// All failovers as JSON (`{"failovers":[…]}`).
+    func failovers() async -> [UInt8]
+
+    /// One failover's runtime status as JSON, nil if there is none of that id.
+    func failover(_ id: String) async -> [UInt8]?
+
+    /// Puts an input of a failover on air; its status afterwards, nil if there is none of that id.
+    /// - Throws: `.malformed`, `.notFound` for an unknown input, `.conflict`, `.upstreamTimedOut` if it doesn't deliver.
+    func switchFailover(_ id: String, _ body: [UInt8]) async throws(APIProblem) -> [UInt8]?
+
+    /// Changes the inputs of a failover, as one patch of the graph; nil if there is none of that id.
+    func changeFailoverInputs(_ id: String, _ change: GraphChange) async throws(APIProblem) -> GraphChangeAnswer?
+
     /// The kinds with their ports and settings as JSON Schema.
     func kinds() async -> [UInt8]
 

@@ -4,7 +4,7 @@ internal import Engine
 extension Router {
     /// What `--listen` carries.
     package static let everything = Router(
-        historyRoutes + controlRoutes + eventRoutes + slotRoutes + stateRoutes + [media, page])
+        historyRoutes + controlRoutes + failoverRoutes + eventRoutes + slotRoutes + stateRoutes + [media, page])
 
     /// What `--serve` carries: nothing that tells about the engine or changes it.
     package static let publicOnly = Router(everything.routes.filter(\.isPublic))

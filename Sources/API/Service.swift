@@ -82,6 +82,11 @@ package struct Service: Sendable {
             }
         case .node: aboutNode(argument, request) { await control.node(argument) }
         case .decisions: later(request) { .json(await control.decisions(argument)) }
+        case .failovers: later(request) { .json(await control.failovers()) }
+        case .failover: failover(argument, request)
+        case .switchFailover: try switchFailover(argument, request)
+        case .putFailoverInputs: try changeFailoverInputs(argument, request, .document)
+        case .patchFailoverInputs: try changeFailoverInputs(argument, request, .patch(.mergePatch))
         case .latency: aboutNode(argument, request) { await control.latency(argument) }
         case .revisions: later(request, try revisions(request))
         case .revision: later(request, try revision(argument))
@@ -204,8 +209,8 @@ package struct Service: Sendable {
 
     private func options(_ route: Route, _ request: Request) -> Response {
         var response = Response(204, headers: [("allow", route.allow)])
-        if route.operations.contains(where: { $0.method == .patch }) {
-            response.headers.add("accept-patch", Self.acceptPatch)
+        if let patch = route.operation(for: .patch) {
+            response.headers.add("accept-patch", patch.requestTypes.joined(separator: ", "))
         }
         if route.requirement == .media {
             response.headers.add("access-control-allow-methods", route.allow)

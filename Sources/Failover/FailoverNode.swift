@@ -268,6 +268,8 @@ package actor FailoverNode: ControlNode {
         context.stir()
     }
 
+    package var inputNames: [String] { settings.inputs.map(\.name) }
+
     /// The names of inputs with a priority.
     package func inputs(ofPriority priority: Int) -> [String] {
         settings.inputs.filter { $0.priority == priority }.map(\.name)

@@ -62,7 +62,9 @@ struct EnginePlane: ControlPlane {
     }
 
     func isReady() async -> Bool { await engine.isReady }
-    func metrics() async -> [UInt8] { Array((await engine.metrics() + cache.registry.exposition).utf8) }
+    func metrics() async -> [UInt8] {
+        Array((await engine.metrics() + cache.registry.exposition + failoverExposition()).utf8)
+    }
 }
 
 extension APIProblem {

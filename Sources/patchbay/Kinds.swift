@@ -2,6 +2,7 @@
 import Capture
 import Codecs
 import Engine
+import Failover
 import FrameCache
 import Graph
 import HLS
@@ -16,7 +17,7 @@ enum Kinds {
         NodeKind(DecodeNode.self), NodeKind(VideoEncodeNode.self), NodeKind(AudioEncodeNode.self),
         NodeKind(SwitchNode.self), NodeKind(FilterNode.self),
         NodeKind(HLSSink.self), NodeKind(RecordSink.self), NodeKind(RingSink.self), NodeKind(NullSink.self),
-        NodeKind(control: WatchNode.self),
+        NodeKind(control: WatchNode.self), NodeKind(control: FailoverNode.self),
     ]
     static let catalogue = Catalogue(all.map(\.declaration))
 }

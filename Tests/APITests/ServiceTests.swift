@@ -105,6 +105,27 @@ import Testing
         #expect(try await service.answer(.post, "/v1/nodes/camera/latency").status == 405)
     }
 
+    @Test func failovers() async throws {
+        let service = makeService()
+        #expect(try await service.answer(.get, "/v1/failovers").text == #"{"failovers":[]}"#)
+        #expect(try await service.answer(.get, "/v1/failovers/keeper").text == #"{"id":"keeper"}"#)
+        #expect(try await service.answer(.get, "/v1/failovers/nobody").status == 404)
+        let json = [("Host", "localhost:7435"), ("Content-Type", "application/json")]
+        let merge = [("Host", "localhost:7435"), ("Content-Type", "application/merge-patch+json")]
+        let choice = #"{"input":"backup"}"#
+        #expect(try await service.answer(.post, "/v1/failovers/keeper/switch", json, body: choice).status == 200)
+        #expect(try await service.answer(.post, "/v1/failovers/keeper/switch", json, body: "{}").status == 409)
+        #expect(try await service.answer(.post, "/v1/failovers/keeper/switch", merge, body: choice).status == 415)
+        #expect(try await service.answer(.post, "/v1/failovers/nobody/switch", json, body: choice).status == 404)
+        let inputs = "/v1/failovers/keeper/inputs"
+        #expect(try await service.answer(.put, inputs, json, body: "{}").headers["etag"] == "\"r2\"")
+        #expect(try await service.answer(.patch, inputs, merge, body: "{}").status == 200)
+        #expect(try await service.answer(.patch, inputs, json, body: "{}").status == 415)
+        #expect(try await service.answer(.put, "/v1/failovers/nobody/inputs", json, body: "{}").status == 404)
+        #expect(
+            try await service.answer(.options, inputs).headers["accept-patch"] == "application/merge-patch+json")
+    }
+
     @Test func unknownPathsAndMethods() async throws {
         let service = makeService()
         for path in [

@@ -100,6 +100,19 @@ final class SimulatedEngine: ControlPlane {
 
     func latency(_ id: String) async -> [UInt8]? { await node(id) }
 
+    func failovers() async -> [UInt8] { Array(#"{"failovers":[]}"#.utf8) }
+
+    func failover(_ id: String) async -> [UInt8]? { id == "keeper" ? Array(#"{"id":"keeper"}"#.utf8) : nil }
+
+    func switchFailover(_ id: String, _ body: [UInt8]) async throws(APIProblem) -> [UInt8]? {
+        if body == Array("{}".utf8) { throw APIProblem(.conflict, "Two have that priority.") }
+        return await failover(id)
+    }
+
+    func changeFailoverInputs(_ id: String, _ change: GraphChange) async throws(APIProblem) -> GraphChangeAnswer? {
+        id == "keeper" ? try await changeGraph(change) : nil
+    }
+
     func kinds() async -> [UInt8] { Array(#"{"kinds":[]}"#.utf8) }
 
     func slots() async -> [UInt8] { Array(#"{"slots":[{"id":"cam1"}]}"#.utf8) }

@@ -4,6 +4,7 @@ import Graph
 import GraphHarness
 import Media
 import Routing
+import Synchronization
 import Testing
 
 @testable import Failover
@@ -15,7 +16,7 @@ private final class Rig: Sendable {
 
     static let kinds = [
         NodeKind(ToldSource.self), NodeKind(SwitchNode.self), NodeKind(NullSink.self),
-        NodeKind(control: FailoverNode.self),
+        NodeKind(StuckSource.self), NodeKind(control: FailoverNode.self),
     ]
 
     static func nodes(_ keeper: JSONObject, main: String = "live", backup: String = "live") -> JSON {
@@ -30,8 +31,9 @@ private final class Rig: Sendable {
         ]
     }
 
+    /// Silence is longer than a busy machine keeps a source waiting.
     static let standard: JSON = [
-        "switch": "air", "silence": "400ms", "quiet": "300ms", "dwell": "50ms", "probe": "500ms",
+        "switch": "air", "silence": "4s", "quiet": "300ms", "dwell": "50ms", "probe": "500ms",
         "inputs": ["main": ["priority": 1], "backup": ["priority": 2]],
     ]
 
@@ -144,9 +146,114 @@ private func types(_ subscription: EventSubscription) -> [EventType] {
         #expect(seen.count { $0 == .failoverSwitched } == count)
         let decisions = rig.run.services.control.decisions.concerning("air")
         #expect(
-            decisions.contains { $0.reason == "from main to backup: timeout, nothing came for 0.4 s" },
+            decisions.contains { $0.reason == "from main to backup: timeout, nothing came for 4 s" },
             "\(decisions.map(\.reason))")
         #expect(decisions.allSatisfy { $0.node == "keeper" && $0.inputs["main"]?["state"] != nil })
+        await rig.end()
+    }
+
+    @Test("A choice is shown while another transaction is under way, and written down behind it")
+    func ahead() async throws {
+        let rig = try await Rig()
+        #expect(await rig.settles(on: "main"))
+        #expect(await rig.isWell("backup"))
+        StuckSource.gate.withLock { $0 = .closed }
+        let engine = rig.run.engine
+        let slow = Task {
+            try await engine.patch(JSONPatch([.add(["nodes", "stuck"], ["kind": "source.stuck"])]), ifMatch: nil)
+        }
+        #expect(await eventually { StuckSource.gate.withLock { $0 == .waitedFor } })
+        #expect(await rig.node?.choose("backup") == .shown)
+        #expect(await rig.onAir() == "backup")
+        #expect(await rig.documented() != "backup")
+        // The newest counts, whatever is still to be written down.
+        #expect(await rig.node?.choose("main") == .shown)
+        #expect(await rig.node?.choose("backup") == .shown)
+        #expect(await rig.onAir() == "backup")
+        StuckSource.gate.withLock { $0 = .open }
+        _ = try await slow.value
+        #expect(await rig.settles(on: "backup"))
+        #expect(await rig.reasons() == ["manual", "manual", "manual"])
+        await rig.end()
+    }
+
+    @Test("Fifty clients at once are all answered; one that can't deliver is answered so, and what was on air stays")
+    func choices() async throws {
+        let rig = try await Rig(backup: "mute")
+        #expect(await rig.settles(on: "main"))
+        #expect(await rig.node?.choose("backup") == .didNotStart)
+        #expect(await rig.onAir() == "main")
+        #expect(await rig.reasons().isEmpty)
+        try await rig.tell("b", "live")
+        #expect(await rig.isWell("backup"))
+        #expect(await rig.isWell("main"))
+        let node = try #require(rig.node)
+        let outcomes = await withTaskGroup(of: FailoverMachine.ChoiceOutcome.self) { group in
+            for i in 0..<50 { group.addTask { await node.choose(i % 2 == 0 ? "main" : "backup") } }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(outcomes.count == 50 && outcomes.allSatisfy { $0 == .shown })
+        let active = try #require(await rig.status()["active_input"]?.string)
+        #expect(await rig.settles(on: active))
+        await rig.end()
+    }
+
+    @Test("Inputs come, go and change while it runs; the history stays")
+    func liveInputs() async throws {
+        let rig = try await Rig()
+        #expect(await rig.settles(on: "main"))
+        #expect(await rig.isWell("backup"))
+        try await rig.set("inputs", ["backup": ["priority": 2]])
+        #expect(await rig.settles(on: "backup"))
+        try await rig.set("inputs", ["main": ["priority": 1], "backup": ["priority": 2]])
+        #expect(await rig.settles(on: "main"))
+        try await rig.set("quiet", "100ms")
+        #expect(await rig.reasons() == ["input_added", "input_removed"])
+        // A better priority while both are well: failback, after the quiet period.
+        try await rig.set("inputs", ["main": ["priority": 3], "backup": ["priority": 2]])
+        #expect(await rig.settles(on: "backup"))
+        #expect(await rig.reasons() == ["failback", "input_added", "input_removed"])
+        let figures = try #require(await rig.node?.figures)
+        let text = FailoverFigures.exposition([figures])
+        #expect(text.contains(#"patchbay_failover_switches_total{node="keeper",reason="failback"} 1"#))
+        #expect(text.contains(#"patchbay_failover_input{node="keeper",input="backup",state="active"} 1"#))
+        // What the base says of the switch is hidden while the overlay has it.
+        try await rig.run.engine.patch(
+            JSONPatch([.add(["nodes", "air", "settings"], ["active": "main"])]), ifMatch: nil)
+        #expect(await rig.onAir() == "backup")
+        #expect(await rig.documented() == "backup")
+        await rig.end()
+    }
+
+    @Test("Every input dead at the start: exhausted once, and the first that comes is shown")
+    func deadAtStart() async throws {
+        let rig = try await Rig(main: "none", backup: "none")
+        #expect(await eventually { await rig.status()["exhausted"] == true })
+        #expect(await rig.status()["status"] == "exhausted")
+        try await rig.tell("b", "live")
+        #expect(await rig.settles(on: "backup"))
+        #expect(await rig.reasons() == ["recovery"])
+        #expect(await rig.status()["exhausted"] == false)
+        await rig.end()
+    }
+
+    @Test("Contract: it may be added and removed at any moment; afterwards it owns nothing and does nothing")
+    func stopAnywhere() async throws {
+        let rig = try await Rig()
+        #expect(await rig.settles(on: "main"))
+        for round in 0..<10 {
+            let node = try #require(rig.node)
+            async let outcome = node.choose(round % 2 == 0 ? "backup" : "main")
+            try await rig.run.engine.patch(JSONPatch([.remove(["nodes", "keeper"])]), ifMatch: nil)
+            _ = await outcome
+            #expect(await eventually { rig.node == nil })
+            #expect(await rig.documented() == nil)
+            try await rig.run.engine.patch(
+                JSONPatch([.add(["nodes", "keeper"], ["kind": "control.failover", "settings": Rig.standard])]),
+                ifMatch: nil)
+            #expect(await eventually { rig.node != nil })
+        }
+        #expect(await rig.settles(on: "main"))
         await rig.end()
     }
 }

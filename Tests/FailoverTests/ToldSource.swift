@@ -1,9 +1,11 @@
 // A source that is told what to do: gives pictures of one colour, none, or no signal.
 import CRingLayout
 import Engine
+import Foundation
 import Graph
 import Media
 import Rings
+import Synchronization
 
 struct ToldSettings: NodeSettings {
     static let mark = Setting("mark", default: 1, "The value of every byte of its pictures.")
@@ -31,7 +33,10 @@ actor ToldSource: DataNode {
     private var isEnding = false
 
     init(_ settings: ToldSettings, in context: NodeContext) { (self.settings, self.context) = (settings, context) }
-    func prepare() throws(NodeFault) { try context.outlet("video")?.declare(.rawVideo(Self.format)) }
+    func prepare() throws(NodeFault) {
+        try context.outlet("video")?.declare(.rawVideo(Self.format))
+        if settings.mode == "none" { context.outlet("video")?.set(.noSignal) }
+    }
 
     func step() -> Step {
         guard !isEnding, let outlet = context.outlet("video") else { return .finished }
@@ -56,6 +61,37 @@ actor ToldSource: DataNode {
         if settings.mode == "none" { context.outlet("video")?.set(.noSignal) }
         return .live
     }
+    func drain() { isEnding = true }
+    func stop() {}
+}
+
+/// Takes as long to open as its gate is closed, and gives nothing.
+actor StuckSource: DataNode {
+    enum Gate { case open, closed, waitedFor }
+    static let gate = Mutex(Gate.open)
+    struct Settings: NodeSettings {
+        static let declarations: [SettingDeclaration] = []
+        init(_ values: SettingValues) {}
+    }
+    static let kind = KindDeclaration(
+        "source.stuck", "Opens when it may.", outlets: .fixed([OutletDeclaration("video", .rawVideo)]),
+        placement: .own, pacing: { _ in .paced })
+
+    nonisolated let context: NodeContext
+    nonisolated var unownedExecutor: UnownedSerialExecutor { context.executor }
+    private var isEnding = false
+
+    init(_ settings: Settings, in context: NodeContext) { self.context = context }
+    func prepare() throws(NodeFault) {
+        while Self.gate.withLock({ gate in
+            if gate == .closed { gate = .waitedFor }
+            return gate == .waitedFor
+        }) {
+            if context.isInterrupted { throw NodeFault(.timeout, "it was not let") }
+            usleep(1000)
+        }
+    }
+    func step() -> Step { isEnding ? .finished : .wait }
     func drain() { isEnding = true }
     func stop() {}
 }

@@ -16,7 +16,7 @@ import Testing
         }
 
     @Test func allAreThere() {
-        for name in ["first-light", "srt-to-hls", "restream", "file-transcode", "channels", "two-cameras"] {
+        for name in ["first-light", "srt-to-hls", "restream", "file-transcode", "channels", "two-cameras", "failover"] {
             #expect(Self.names.contains("\(name).json"))
         }
     }
