@@ -131,7 +131,8 @@ let package = Package(
         .testTarget(
             name: "PatchbayTests",
             dependencies: [
-                "patchbay", "API", "Capture", "Engine", "Failover", "Files", "FrameCache", "Graph", "GraphHarness", "Media",
+                "patchbay", "API", "Capture", "Engine", "Failover", "Files", "FrameCache", "Graph", "GraphHarness",
+                "Media",
                 "Routing", "Store", "CLinux",
             ],
             swiftSettings: strict),

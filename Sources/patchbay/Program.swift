@@ -11,7 +11,8 @@ enum Program {
         RunCommand.command, CheckCommand.command, KindsCommand.command, ProbeCommand.command, StatusCommand.command,
         TopCommand.command, EventsCommand.command, WhyCommand.command,
         GraphCommand.command, ChangeCommands.set, ChangeCommands.connect, ChangeCommands.add, ChangeCommands.remove,
-        ChangeCommands.switchInput, FailoverCommand.command, RingCommand.command, IngestCommand.command, DoctorCommand.command,
+        ChangeCommands.switchInput, FailoverCommand.command, RingCommand.command, IngestCommand.command,
+        DoctorCommand.command,
         Command("help", ["[COMMAND]"], "Explains a command.") { (arguments) async throws(UsageError) in
             guard let name = arguments.operands.first else {
                 writeToStandardOutput(overview)

@@ -146,7 +146,7 @@ private func types(_ subscription: EventSubscription) -> [EventType] {
         #expect(seen.count { $0 == .failoverSwitched } == count)
         let decisions = rig.run.services.control.decisions.concerning("air")
         #expect(
-            decisions.contains { $0.reason == "from main to backup: timeout, nothing came for 4 s" },
+            decisions.contains { $0.reason == "from main to backup: timeout, nothing came for 4.0 s" },
             "\(decisions.map(\.reason))")
         #expect(decisions.allSatisfy { $0.node == "keeper" && $0.inputs["main"]?["state"] != nil })
         await rig.end()

@@ -35,7 +35,7 @@ import Testing
             engine: run.engine,
             cache: SlotPlane(registry: SlotRegistry(run.services), clock: run.services.timeline.clock),
             readable: ReadableFolders(folders: [scratch.path]))
-        let camera: JSON = ["kind": "source.pattern", "settings": ["size": "64x36", "rate": "25"]]
+        let camera: JSON = ["kind": "source.pattern", "settings": ["size": "160x90", "rate": "25"]]
         try await run.start([
             "a": camera, "b": camera, "c": camera,
             "air": [
