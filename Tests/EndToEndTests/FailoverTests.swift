@@ -1,0 +1,98 @@
+// graphs/failover.json with two ffmpeg publishers over SRT: the main one is killed, comes back, another is chosen, the
+// engine is killed. What was recorded has a picture in every period all the way.
+import EndToEnd
+import Foundation
+import GraphHarness
+import Testing
+
+extension EndToEndTests {
+    @Suite struct FailoverTests {
+        private struct Status: Decodable {
+            struct Switch: Decodable {
+                let reason: String
+            }
+            let active_input: String?
+            let override_input: String?
+            let exhausted: Bool
+            let switches: [Switch]
+        }
+
+        private static func status(_ engine: Patchbay) throws -> Status {
+            try JSONDecoder().decode(Status.self, from: Data(engine.get("/v1/failovers/keeper").body))
+        }
+
+        /// Longer than a busy machine keeps pictures waiting; that a publisher is gone is seen sooner, by its source.
+        private static func start(_ data: Scratch, port: UInt16 = 0, main: UInt16, backup: UInt16) throws -> Patchbay {
+            try Patchbay(
+                Patchbay.graph("failover"), data: data, port: port,
+                [
+                    "--set", "main.port=\(main)", "--set", "backup.port=\(backup)", "--set", "on-air.size=\(Clip.size)",
+                    "--set", "on-air.rate=\(Clip.rate)", "--set", "keeper.silence=3s", "--set", "keeper.quiet=1s",
+                    "--set", "keeper.dwell=200ms", "--set", "h264.bitrate=500k", "--fresh",
+                ])
+        }
+
+        private static func isOnAir(_ name: String, _ engine: Patchbay) throws -> Bool {
+            try holds(within: 30) { try status(engine).active_input == name && !status(engine).exhausted }
+        }
+
+        @Test func theProgrammeGoesOn() throws {
+            let (clip, data) = (try Clip.shared.get(), try Scratch())
+            let (main, backup) = (try freePort(), try freePort())
+            let engine = try Self.start(data, main: main, backup: backup)
+            var publisher = try clip.publish(port: main)
+            let other = try clip.publish(port: backup)
+            #expect(try Self.isOnAir("main", engine))
+            #expect(holds(within: 20) { engine.playlist("/live/failover/video.m3u8").contains("#EXTINF") })
+            try engine.patch(
+                #"""
+                [{"op": "add", "path": "/nodes/tape", "value": {"kind": "sink.record",
+                  "inputs": {"video": "h264", "audio": "aac"}, "settings": {"path": "tape"}}}]
+                """#)
+            watch(for: 2) {}
+            publisher.kill()
+            #expect(try Self.isOnAir("backup", engine))
+            watch(for: 1) {}
+            publisher = try clip.publish(port: main)
+            #expect(try Self.isOnAir("main", engine))
+            let chosen = try HTTPAnswer.send(
+                "POST", port: engine.port, "/v1/failovers/keeper/switch", headers: ["Content-Type: application/json"],
+                body: Array(#"{"priority": 2}"#.utf8))
+            #expect(chosen.status == 200, "\(chosen.text)")
+            #expect(try Self.status(engine).override_input == "backup")
+            let reasons = try Self.status(engine).switches.map(\.reason)
+            for reason in ["manual", "failback", "error"] { #expect(reasons.contains(reason), "\(reasons)") }
+            watch(for: 1) {}
+            // The recording ends, the engine is killed in the middle of a switch.
+            try engine.patch(#"[{"op": "remove", "path": "/nodes/tape"}]"#)
+            #expect(other.isRunning, "\(other.messages)")
+            publisher.kill()
+            other.kill()
+            engine.child.kill()
+            try Self.expectCadence(data)
+            let again = try Self.start(data, port: engine.port, main: main, backup: backup)
+            let third = try clip.publish(port: backup)
+            #expect(try Self.isOnAir("backup", again), "\(third.messages)")
+            #expect(try Self.status(again).override_input == nil)
+            #expect(again.interrupt() == 0, "\(again.child.messages)")
+        }
+
+        /// A picture in each period, whoever gave it. The recording was cut off anywhere: of the last pictures those are
+        /// missing that come behind later ones.
+        private static func expectCadence(_ data: Scratch) throws {
+            let folder = "data/recordings/tape"
+            let name = try #require(data.names(in: folder).first)
+            let times = try decodedFrames(data.file("\(folder)/\(name)")).filter { $0.stream == 0 }.map(\.time)
+                .dropLast(8)
+            #expect(times.count > 100)
+            let steps = zip(times.dropFirst(), times).map { $0 - $1 }
+            let period = 1 / Double(Clip.rate)
+            #expect(steps.allSatisfy { abs($0 - period) < 0.001 }, "\(steps.filter { abs($0 - period) >= 0.001 })")
+            // The same clip, begun at different times: at each switch its numbers jump.
+            let numbers = try frameNumbers(data.file("\(folder)/\(name)"), size: Clip.size).compactMap(\.self)
+            #expect(Double(numbers.count) > 0.9 * Double(times.count))
+            let jumps = zip(numbers.dropFirst(), numbers).count { $0 != $1 && $0 != $1 + 1 }
+            #expect(jumps >= 3)
+        }
+    }
+}
