@@ -47,6 +47,8 @@ struct Options {
             case "--counter": counter = try value()
             case "--hang": hang = try value()
             case "--root": root = try value()
+            // Takes minutes: only when it is asked for.
+            case "failover": chosen = [word]
             case let name where (Options.names + LiveGraph.allCases.map(\.name)).contains(name): chosen = [name]
             default:
                 throw BenchError(
@@ -71,6 +73,7 @@ func bench(_ options: Options) throws(BenchError) -> Bool {
     report.head()
     for name in options.chosen {
         switch name {
+        case "failover": try Failover(options).measure(into: &report)
         case "transcode": try Transcode(options).measure(into: &report)
         case "hop": try Lanes(options).measure(into: &report)
         case "ring":

@@ -95,9 +95,9 @@ package struct FailoverMachine: Sendable {
     private mutating func take(_ event: Event, _ now: Int64, _ actions: inout [Action]) {
         switch event {
         case .configured(let inputs, let timing): configure(inputs, timing, now, &actions)
-        case .heard(let instants): for (name, instant) in instants { change(name) { $0.hear(min(instant, now)) } }
+        case .heard(let instants): hear(instants, now)
         case .observed(let instants, let failed):
-            for (name, instant) in instants { change(name) { $0.hear(min(instant, now)) } }
+            hear(instants, now)
             for (name, detail) in failed { change(name) { $0.fail(detail, now) } }
         case .failed(let name, let detail): change(name) { $0.fail(detail, now) }
         case .raised(let name, let condition, let kind, let detail):
@@ -112,6 +112,12 @@ package struct FailoverMachine: Sendable {
             choice = nil
             endPending(.replaced, &actions)
         case .ticked: break
+        }
+    }
+
+    private mutating func hear(_ instants: [String: Int64], _ now: Int64) {
+        for index in inputs.indices {
+            if let instant = instants[inputs[index].input.name] { inputs[index].hear(min(instant, now)) }
         }
     }
 
