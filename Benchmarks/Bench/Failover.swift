@@ -24,7 +24,7 @@ struct Failover {
     }
 
     private static let (width, height, period) = (1280, 720, 20.0)
-    private static let names = ["main", "backup"]
+    private static let inputs = ["main", "backup"]
     private static let ports = [18891, 18892]
     private static let address = "http://127.0.0.1:17435"
 
@@ -96,7 +96,8 @@ struct Failover {
     private func publish(_ input: Int) throws(BenchError) -> ChildProcess {
         try ChildProcess(
             [
-                "ffmpeg", "-v", "error", "-nostdin", "-re", "-stream_loop", "-1", "-i", clip, "-c", "copy", "-f",
+                "ffmpeg", "-v", "error", "-nostdin", "-re", "-ss", input == 0 ? "0" : "30", "-i", clip, "-c", "copy",
+                "-f",
                 "mpegts", "srt://127.0.0.1:\(Self.ports[input])?latency=120000",
             ], log: "\(options.folder)/publisher-\(input).log")
     }
@@ -108,6 +109,12 @@ struct Failover {
         while waitpid(publisher.id, &status, 0) < 0, linux_errno() == EINTR {}
     }
 
+    private func hasEnded(_ publisher: ChildProcess) -> Bool {
+        var status: Int32 = 0
+        // One that was waited for already is nobody's child.
+        return waitpid(publisher.id, &status, WNOHANG) != 0
+    }
+
     /// Switches as often as it is asked to; the folder of the recording.
     private func broadcast(_ mode: Mode) throws(BenchError) -> String {
         _ = try run(["rm", "-rf", data])
@@ -116,13 +123,15 @@ struct Failover {
                 options.program, "run", "\(options.root)/Benchmarks/failover.json", "--listen", "127.0.0.1:17435",
                 "--data", data,
             ], log: options.log)
+        var isOver = false
+        defer { if !isOver { end(engine, SIGKILL) } }
         try until("the engine runs") { () throws(BenchError) in status() != nil }
         var publishers = [try publish(0), try publish(1)]
         defer { for publisher in publishers { end(publisher, SIGKILL) } }
         try until("both publishers are well") { () throws(BenchError) in isWell(0) && isWell(1) }
         rest(2000)
         for i in 0..<count {
-            guard let active = Self.names.firstIndex(of: status()?["active_input"]?.string ?? "") else {
+            guard let active = Self.inputs.firstIndex(of: status()?["active_input"]?.string ?? "") else {
                 throw BenchError("nothing is on air")
             }
             let other = 1 - active
@@ -132,16 +141,23 @@ struct Failover {
             case .error: end(publishers[active], SIGTERM)
             }
             try until("switch \(i) is made") { () throws(BenchError) in
-                status()?["active_input"]?.string == Self.names[other]
+                status()?["active_input"]?.string == Self.inputs[other]
             }
             if mode != .manual {
-                publishers[active] = try publish(active)
-                try until("the publisher is well again") { () throws(BenchError) in isWell(active) }
+                // Until the old connection is known to be dead, the listener refuses another.
+                try until("the publisher is well again") { () throws(BenchError) in
+                    if hasEnded(publishers[active]) {
+                        rest(800)
+                        publishers[active] = try publish(active)
+                    }
+                    return isWell(active)
+                }
             }
             rest(300)
         }
         rest(500)
         engine.signal(SIGINT)
+        isOver = true
         _ = try engine.end()
         return "\(data)/recordings/failover"
     }
@@ -170,14 +186,14 @@ struct Failover {
     }
 
     private func isWell(_ input: Int) -> Bool {
-        let found = status()?["inputs"]?.array?.first { $0["input"]?.string == Self.names[input] }
+        let found = status()?["inputs"]?.array?.first { $0["input"]?.string == Self.inputs[input] }
         // A rate is measured once it has delivered for a second.
         return found?["status"]?.string != "degraded" && (found?["rate"]?.double ?? 0) > 0
     }
 
     private func choose(_ input: Int) throws(BenchError) {
         _ = try run(
-            [options.program, "failover", "switch", "keeper", Self.names[input], "--at", Self.address],
+            [options.program, "failover", "switch", "keeper", Self.inputs[input], "--at", Self.address],
             log: options.log)
     }
 }
@@ -232,23 +248,27 @@ private struct Tape {
 
     /// For each change from one input to the other, the periods from the last picture of the one to the first of the other:
     /// 1 where nothing is missing.
-    var gaps: [Int] {
-        var gaps: [Int] = []
+    var gaps: [Int] { changes.map(\.gap) }
+
+    private var changes: [(place: Int, gap: Int)] {
+        var changes: [(place: Int, gap: Int)] = []
         var (last, since): (UInt32?, Int) = (nil, 0)
-        for number in numbers {
+        for (place, number) in numbers.enumerated() {
             since += 1
             guard let number, number != last else { continue }
-            if let last, number != last &+ 1 { gaps.append(since) }
+            // Within half a second of where the same input would be, it is that, with pictures missing.
+            if let last, abs(Int(number) - Int(last) - since) > 25 { changes.append((place, since)) }
             (last, since) = (number, 0)
         }
-        return gaps
+        return changes
     }
 
     /// Pictures that are not the one after what their input gave at the same pace: each input's numbers and the places of
-    /// its pictures go side by side.
+    /// its pictures go side by side. From shortly before the first change on: publishers begin with a burst.
     var disturbed: Int {
         var (offsets, last, count): ([Int], Int?, Int) = ([], nil, 0)
-        for (i, number) in numbers.enumerated() {
+        let begin = max(0, (changes.first?.place ?? 0) - 20)
+        for (i, number) in numbers.enumerated().dropFirst(begin) {
             guard let number else {
                 count += 1
                 continue

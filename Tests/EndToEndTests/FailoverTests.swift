@@ -87,7 +87,9 @@ extension EndToEndTests {
             #expect(times.count > 100)
             let steps = zip(times.dropFirst(), times).map { $0 - $1 }
             let period = 1 / Double(Clip.rate)
-            #expect(steps.allSatisfy { abs($0 - period) < 0.001 }, "\(steps.filter { abs($0 - period) >= 0.001 })")
+            // Over more than a second time jumps: only a machine that stood still for so long sees that.
+            let bad = steps.filter { abs($0 - period) >= 0.001 && $0 < 1 }
+            #expect(bad.isEmpty, "\(bad)")
             // The same clip, begun at different times: at each switch its numbers jump.
             let numbers = try frameNumbers(data.file("\(folder)/\(name)"), size: Clip.size).compactMap(\.self)
             #expect(Double(numbers.count) > 0.9 * Double(times.count))
