@@ -39,7 +39,7 @@ struct Failover {
         try makeClip()
         for mode in Mode.allCases {
             let folder = try broadcast(mode)
-            let tape = try Tape(folder, options)
+            let tape = try RecordedPictures(folder, options)
             let gaps = tape.gaps.map { Double($0) * Self.period }.sorted()
             func part(_ share: Double) -> Double {
                 gaps.isEmpty ? .nan : gaps[min(gaps.count - 1, Int(Double(gaps.count) * share))]
@@ -82,15 +82,6 @@ struct Failover {
         }
         _ = try run(
             ["ffmpeg", "-v", "error", "-y", "-i", "\(recorded)/\(name)", "-c", "copy", clip], log: options.log)
-    }
-
-    private func save(_ text: String, at path: String) throws(BenchError) {
-        let file = linux_open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
-        guard file >= 0 else { throw BenchError("\(path) can't be written") }
-        defer { close(file) }
-        var text = text
-        let isWhole = text.withUTF8 { write(file, $0.baseAddress, $0.count) == $0.count }
-        guard isWhole else { throw BenchError("\(path) can't be written") }
     }
 
     private func publish(_ input: Int) throws(BenchError) -> ChildProcess {
@@ -199,7 +190,7 @@ struct Failover {
 }
 
 /// What was recorded, as numbers and times of its pictures.
-private struct Tape {
+private struct RecordedPictures {
     private let numbers: [UInt32?]
     /// Periods of the grid in which there is none.
     let missed: Int

@@ -11,14 +11,16 @@ extension EndToEndTests {
             struct Switch: Decodable {
                 let reason: String
             }
-            let active_input: String?
-            let override_input: String?
+            let activeInput: String?
+            let overrideInput: String?
             let exhausted: Bool
             let switches: [Switch]
         }
 
         private static func status(_ engine: Patchbay) throws -> Status {
-            try JSONDecoder().decode(Status.self, from: Data(engine.get("/v1/failovers/keeper").body))
+            let decoder = JSONDecoder()
+            decoder.keyDecodingStrategy = .convertFromSnakeCase
+            return try decoder.decode(Status.self, from: Data(engine.get("/v1/failovers/keeper").body))
         }
 
         /// Longer than a busy machine keeps pictures waiting; that a publisher is gone is seen sooner, by its source.
@@ -33,7 +35,7 @@ extension EndToEndTests {
         }
 
         private static func isOnAir(_ name: String, _ engine: Patchbay) throws -> Bool {
-            try holds(within: 30) { try status(engine).active_input == name && !status(engine).exhausted }
+            try holds(within: 30) { try status(engine).activeInput == name && !status(engine).exhausted }
         }
 
         @Test func theProgrammeGoesOn() throws {
@@ -59,7 +61,7 @@ extension EndToEndTests {
                 "POST", port: engine.port, "/v1/failovers/keeper/switch", headers: ["Content-Type: application/json"],
                 body: Array(#"{"priority": 2}"#.utf8))
             #expect(chosen.status == 200, "\(chosen.text)")
-            #expect(try Self.status(engine).override_input == "backup")
+            #expect(try Self.status(engine).overrideInput == "backup")
             let reasons = try Self.status(engine).switches.map(\.reason)
             for reason in ["manual", "failback", "error"] { #expect(reasons.contains(reason), "\(reasons)") }
             watch(for: 1) {}
@@ -73,7 +75,7 @@ extension EndToEndTests {
             let again = try Self.start(data, port: engine.port, main: main, backup: backup)
             let third = try clip.publish(port: backup)
             #expect(try Self.isOnAir("backup", again), "\(third.messages)")
-            #expect(try Self.status(again).override_input == nil)
+            #expect(try Self.status(again).overrideInput == nil)
             #expect(again.interrupt() == 0, "\(again.child.messages)")
         }
 
