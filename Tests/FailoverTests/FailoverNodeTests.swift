@@ -225,6 +225,59 @@ private func types(_ subscription: EventSubscription) -> [EventType] {
         await rig.end()
     }
 
+    @Test("Content that is flagged for long enough, and an input that comes back with larger pictures")
+    func conditions() async throws {
+        let rig = try await Rig()
+        #expect(await rig.settles(on: "main"))
+        #expect(await rig.isWell("backup"))
+        try await rig.run.engine.patch(
+            JSONPatch([.add(["nodes", "keeper", "settings", "conditions"], [["on": "black", "for": "200ms"]])]),
+            ifMatch: nil)
+        try await rig.tell("a", "black")
+        #expect(await rig.settles(on: "backup"))
+        let entry = await rig.status()["switches"]?.array?.first
+        #expect(entry?["reason"] == "content" && entry?["detail"] == "black for 200ms")
+        try await rig.tell("a", "wide")
+        #expect(await rig.settles(on: "main"))
+        #expect(await rig.reasons() == ["failback", "content"])
+        #expect(
+            await eventually {
+                let video = await rig.run.engine.nodeStatus("air")?["details"]?["video"]
+                return video?["main"]?["conversion"]?.string != nil
+            })
+        await rig.end()
+    }
+
+    /// One file.
+    private final class OnePart: SubgraphSource {
+        let part: Subgraph
+        init(_ part: Subgraph) { self.part = part }
+        func subgraph(at path: String) -> Result<Subgraph, SubgraphFault> { .success(part) }
+    }
+
+    @Test("In instances of a sub-graph each failover drives the switch beside it")
+    func instances() async throws {
+        let scratch = try Scratch()
+        let run = try GraphRun(Rig.kinds, dataFolder: scratch.path)
+        let part = GraphDocument(["patchbay": 1, "nodes": Rig.nodes(Rig.standard.object ?? JSONObject())])
+        let document = GraphDocument(
+            ["patchbay": 1, "nodes": ["one": ["use": "part.json"], "two": ["use": "part.json"]]])
+        var proposal = Proposal(.document(document))
+        proposal.surroundings = GraphSurroundings(subgraphs: OnePart(Subgraph(path: "part.json", part)))
+        try await run.engine.propose(proposal)
+        func active(_ id: String) async -> String? {
+            await run.engine.graph?[id]?.resolvedSettings["active"]?.string
+        }
+        let node = try #require(
+            await eventually { run.services.control.node("two/keeper") != nil }
+                ? run.services.control.node("two/keeper") as? FailoverNode : nil)
+        #expect(await eventually { await node.machine.health("backup")?.isWell ?? false })
+        #expect(await node.choose("backup") == .shown)
+        #expect(await eventually { await active("two/air") == "backup" })
+        #expect(await active("one/air") != "backup")
+        #expect(await run.drain())
+    }
+
     @Test("Every input dead at the start: exhausted once, and the first that comes is shown")
     func deadAtStart() async throws {
         let rig = try await Rig(main: "none", backup: "none")

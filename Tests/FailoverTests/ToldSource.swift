@@ -9,7 +9,8 @@ import Synchronization
 
 struct ToldSettings: NodeSettings {
     static let mark = Setting("mark", default: 1, "The value of every byte of its pictures.")
-    /// `live`, `mute` (nothing comes and nothing is said), `none` (it says that it has no signal).
+    /// `live`, `wide` (the same with larger pictures), `black` (they are flagged so), `mute` (nothing comes and nothing is
+    /// said), `none` (it says that it has no signal).
     static let mode = Setting("mode", default: "live", "What it does.", isLive: true)
     static let declarations: [SettingDeclaration] = .of(mark, mode)
     let mark: Int
@@ -22,8 +23,10 @@ actor ToldSource: DataNode {
     static let kind = KindDeclaration(
         "source.told", "Does what it is told.", outlets: .fixed([OutletDeclaration("video", .rawVideo)]),
         settings: ToldSettings.declarations, placement: .own, pacing: { _ in .paced })
-    static let format = VideoFormat(
-        picture: PictureFormat(size: PictureSize(width: 64, height: 36), rate: Rational(50, 1)), pixelFormat: .yuv420p)
+    private var format: VideoFormat {
+        let size = settings.mode == "wide" ? PictureSize(width: 128, height: 72) : PictureSize(width: 64, height: 36)
+        return VideoFormat(picture: PictureFormat(size: size, rate: Rational(50, 1)), pixelFormat: .yuv420p)
+    }
 
     nonisolated let context: NodeContext
     nonisolated var unownedExecutor: UnownedSerialExecutor { context.executor }
@@ -34,7 +37,7 @@ actor ToldSource: DataNode {
 
     init(_ settings: ToldSettings, in context: NodeContext) { (self.settings, self.context) = (settings, context) }
     func prepare() throws(NodeFault) {
-        try context.outlet("video")?.declare(.rawVideo(Self.format))
+        try context.outlet("video")?.declare(.rawVideo(format))
         if settings.mode == "none" { context.outlet("video")?.set(.noSignal) }
     }
 
@@ -46,12 +49,15 @@ actor ToldSource: DataNode {
         let due = zero + picture * 20_000_000
         guard due <= now else { return .until(context.timeline.instant(of: MediaTime(nanoseconds: due))) }
         picture += 1
-        guard settings.mode == "live", let claim = outlet.claim() else { return .again }
+        guard !["mute", "none"].contains(settings.mode) else { return .again }
+        do throws(NodeFault) { try outlet.declare(.rawVideo(format)) } catch { return .failed(error) }
+        guard let claim = outlet.claim() else { return .again }
         claim.bytes.initializeMemory(as: UInt8.self, repeating: UInt8(settings.mark))
         var grain = Grain.empty()
         (grain.pts, grain.duration, grain.isKey) = (due, 20_000_000, true)
         grain.origin = context.timeline.instant(of: MediaTime(nanoseconds: due))
-        grain.size = UInt32(Self.format.planes.size)
+        grain.size = UInt32(format.planes.size)
+        if settings.mode == "black" { grain.flags |= UInt32(PBR_GRAIN_BLACK) }
         outlet.publish(claim, grain)
         return .again
     }
