@@ -26,6 +26,8 @@ package enum RingDepth {
     package static let namedRoom: UInt32 = 24
     static let codedBytesAtMost: UInt64 = 32 << 20
     static let codedBytesAtLeast: UInt64 = 256 << 10
+    /// Sound has no key frames that come in a lump.
+    static let codedSoundBytesAtLeast: UInt64 = 64 << 10
     static let unpacedCodedBytesAtLeast: UInt64 = 64 << 10
     /// Side data of a video buffer: captions, AFD, HDR; bytes.
     package static let sideData: UInt32 = 4096
@@ -84,11 +86,15 @@ package enum RingDepth {
         isUnpaced: Bool
     ) -> RingSpec {
         let length = codedLength(hold, isUnpaced)
-        // Half as much again as the nominal rate: rate control overshoots, key frames come in a lump.
+        // An eighth more than the nominal rate, since rate control overshoots and key frames come in a lump; the ring takes
+        // the next power of two, on average half as much again.
         // What a container says of its rate may be anything; 10 Gb/s for a day stays within 64 bits.
         let rate = UInt64(min(bitRate > 0 ? bitRate : fallback, 10_000_000_000))
-        let bytes = rate / 8 * UInt64(min(length, .seconds(86_400)).nanoseconds / 1_000_000) / 1000 * 3 / 2
-        let capacity = min(max(bytes, isUnpaced ? unpacedCodedBytesAtLeast : codedBytesAtLeast), codedBytesAtMost)
+        let bytes = rate / 8 * UInt64(min(length, .seconds(86_400)).nanoseconds / 1_000_000) / 1000 * 9 / 8
+        let isSound = if case .codedAudio = format { true } else { false }
+        let least =
+            isUnpaced ? unpacedCodedBytesAtLeast : isSound ? codedSoundBytesAtLeast : codedBytesAtLeast
+        let capacity = min(max(bytes, least), codedBytesAtMost)
         return RingSpec(
             shape: .packet(capacity: capacity), depth: grains(in: length, period: period) * 2, format: format.layout)
     }

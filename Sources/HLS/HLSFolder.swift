@@ -19,6 +19,8 @@ private final class DiskReport: Sendable {
     let lastFault = Mutex<FileFault?>(nil)
     /// Temporary files of segments that failed: nobody else removes them.
     let leftovers = Mutex<[String]>([])
+    /// Segments that have their names on disk, until somebody asks.
+    let written = Mutex<[String]>([])
 
     func failed(_ fault: FileFault) {
         failures.wrappingAdd(1, ordering: .relaxed)
@@ -107,6 +109,14 @@ final class HLSFolder {
         return report.lastFault.withLock { $0 }
     }
 
+    /// Segments that have come to the disk since the last time this was asked.
+    func newlyWritten() -> [String] {
+        report.written.withLock { names in
+            defer { names = [] }
+            return names
+        }
+    }
+
     /// Hands over everything now, whatever is still on its way: the lane won't come back.
     func handOver() {
         while !writes.isEmpty {
@@ -119,7 +129,7 @@ final class HLSFolder {
     /// Feeds the first write; true when it is done with, false when there is no room for now.
     private func feed() -> Bool {
         let temporary = ".\(writes[0].name).tmp"
-        let file = writes[0].file ?? create(temporary)
+        let file = writes[0].file ?? create(temporary, for: writes[0].name)
         writes[0].file = file
         let bytes = writes[0].bytes.buffer
         while writes[0].offset < bytes.count {
@@ -145,12 +155,12 @@ final class HLSFolder {
         writes[0].file?.discard()
     }
 
-    private func create(_ temporary: String) -> OutputFile {
+    private func create(_ temporary: String, for name: String) -> OutputFile {
         let (report, lane, files) = (report, lane, files)
         report.underWay.wrappingAdd(1, ordering: .relaxed)
         return files.create("\(path)/\(temporary)") { event in
             switch event {
-            case .ended: break
+            case .ended: report.written.withLock { $0.append(name) }
             case .failed(let fault):
                 report.failed(fault)
                 report.leftovers.withLock { $0.append(temporary) }

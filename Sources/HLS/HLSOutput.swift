@@ -167,6 +167,7 @@ final class HLSOutput {
     func tick(now: MediaTime) {
         if now >= nextCollection {
             nextCollection = now + .seconds(1)
+            stream.written(folder.newlyWritten())
             folder.carryOut(stream.collect(now: now))
             if let fault = folder.newFault() {
                 context.log(.error, "\(fault.message); what the disk does not take is served from memory")

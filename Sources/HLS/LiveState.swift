@@ -1,31 +1,5 @@
-// The state behind a live path's mutex: renditions, retained files, memory, and the rules by which they change.
+// The state behind a live path's mutex: renditions, retained files, and the rules by which they change.
 import Media
-
-/// Bytes in memory, the oldest first, within a limit.
-struct SegmentMemory {
-    let limit: Int
-    private(set) var total = 0
-    private var order: [String] = []
-    private var bytes: [String: SegmentBytes] = [:]
-
-    init(limit: Int) { self.limit = limit }
-
-    subscript(name: String) -> SegmentBytes? { bytes[name] }
-
-    /// Keeps `segment`; the oldest go when that is too much. They stay on disk.
-    mutating func insert(_ segment: SegmentBytes, name: String) {
-        bytes[name] = segment
-        order.append(name)
-        total += segment.count
-        while total > limit, order.count > 1 { remove(order[0]) }
-    }
-
-    mutating func remove(_ name: String) {
-        guard let segment = bytes.removeValue(forKey: name) else { return }
-        total -= segment.count
-        order.removeAll { $0 == name }
-    }
-}
 
 struct LiveState {
     /// A segment as the caller hands it in.
@@ -180,6 +154,9 @@ struct LiveState {
         return [.write(name: name, body)] + publish(now: now)
     }
 
+    /// These segments are on disk.
+    mutating func written(_ names: [String]) { for name in names { memory.written(name) } }
+
     mutating func finish() -> [FileAction] {
         hasEnded = true
         return publishTexts()
@@ -252,6 +229,7 @@ struct LiveState {
 
     private mutating func unlist(_ i: Int, now: MediaTime) {
         let segment = renditions[i].listed.removeFirst()
+        memory.unlisted(segment.name)
         retained.append(
             Retained(
                 name: segment.name, map: segment.map, isVideo: renditions[i].description.kind == .video,

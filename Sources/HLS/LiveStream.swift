@@ -88,6 +88,9 @@ package final class LiveStream: Sendable {
         }
     }
 
+    /// These segments are on disk, under their names.
+    package func written(_ names: [String]) { state.withLock { $0.written(names) } }
+
     /// A finite run is over: EXT-X-ENDLIST.
     package func finish() -> [FileAction] { state.withLock { $0.finish() } }
 

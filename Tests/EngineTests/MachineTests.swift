@@ -136,10 +136,22 @@ import Testing
                         Issue.record("not a packet ring")
                         continue
                     }
-                    #expect(capacity <= 32 << 20 && capacity >= 256 << 10)
+                    #expect(capacity <= 32 << 20 && capacity >= (codec == "h264" ? 256 : 64) << 10)
                 }
             }
         }
+    }
+
+    @Test("The rings of a small channel take what they hold and half as much again, or little")
+    func channel() {
+        var (video, audio) = (CodedFormat(codec: "h264"), CodedFormat(codec: "aac"))
+        (video.bitRate, audio.bitRate, audio.frameSamples) = (900_000, 100_000, 1024)
+        video.picture = PictureFormat(size: PictureSize(width: 640, height: 360), rate: Rational(25, 1))
+        func bytes(_ format: StreamFormat) -> UInt64 {
+            RingDepth.spec(for: format, hold: .seconds(4), holds: 0, leasesRoom: 0).fileSize ?? .max
+        }
+        #expect(bytes(.codedVideo(video)) <= 640 << 10)
+        #expect(bytes(.codedAudio(audio)) <= 288 << 10)
     }
 }
 

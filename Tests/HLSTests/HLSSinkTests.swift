@@ -6,6 +6,7 @@ import Graph
 import GraphHarness
 import HLS
 import HLSChecker
+import Synchronization
 import Testing
 
 private let kinds = [NodeKind(FileSource.self), NodeKind(HLSSink.self)]
@@ -129,17 +130,21 @@ private func check(_ scratch: Scratch) -> [Finding] {
         #expect(video.contains("#EXT-X-DISCONTINUITY\n"), "\(video)")
     }
 
-    @Test func liveIsServedFromMemory() async throws {
+    @Test("Live, what is listed is served from memory, and what was listed a while ago from the disk")
+    func liveIsServed() async throws {
         let clip = try Clip.shared.get()
         let scratch = try Scratch()
         let run = try GraphRun(kinds, dataFolder: scratch.path)
         try await run.start(graph(clip.path, pace: "realtime", loop: true))
+        let fromDisk = Mutex(0)
         var checker = HLSChecker { name in
-            guard let file = run.services.live.file(at: "test/one/\(name)"), case .memory(let bytes) = file.content
-            else {
-                return nil
+            switch run.services.live.file(at: "test/one/\(name)")?.content {
+            case .memory(let bytes): return Array(bytes.buffer)
+            case .file(let path):
+                fromDisk.withLock { $0 += 1 }
+                return FileManager.default.contents(atPath: path).map(Array.init)
+            case nil: return nil
             }
-            return Array(bytes.buffer)
         }
         let start = ContinuousClock.now
         #expect(await eventually { run.services.live.file(at: "test/one/index.m3u8") != nil })
@@ -149,6 +154,7 @@ private func check(_ scratch: Scratch) -> [Finding] {
         }
         #expect(isLong)
         #expect(checker.findings == [])
+        #expect(fromDisk.withLock(\.self) > 0)
         #expect(await run.drain())
         #expect(run.services.live.file(at: "test/one/index.m3u8") == nil)
     }

@@ -158,6 +158,40 @@ private final class Origin {
         }
         #expect(stream.resource("../secret") == nil)
     }
+
+    @Test("A segment that no playlist names leaves memory once the disk has it, and not before")
+    func unlistedSegmentsAreOnDiskAlone() {
+        let stream = LiveStream(
+            [RenditionDescription(name: "v", kind: .video, codec: nil)], settings: LiveStream.Settings(),
+            recovered: RecoveredPath(files: [], playlists: [:], unixMilliseconds: 1), now: .zero)
+        stream.setTargetDuration(2)
+        func add(_ i: Int64) {
+            _ = stream.add(
+                SegmentBytes([UInt8](repeating: 1, count: 1000)), rendition: "v", sequence: i, start: .seconds(2 * i),
+                duration: .seconds(2), isDiscontinuity: false, wallClock: nil, now: .seconds(2 * i))
+        }
+        func isInMemory(_ i: Int) -> Bool {
+            if case .memory? = stream.resource("v-1-0-\(i).m4s")?.body { true } else { false }
+        }
+        // The window is six: 0 and 1 leave it. The disk has 0, 3, and 1 after it has left the playlist.
+        for i in 0..<7 { add(Int64(i)) }
+        #expect(isInMemory(0))
+        stream.written(["v-1-0-0.m4s", "v-1-0-3.m4s"])
+        #expect(!isInMemory(0))
+        #expect(isInMemory(3))
+        #expect(stream.usage.bytes == 6000)
+        add(7)
+        #expect(isInMemory(1))
+        stream.written(["v-1-0-1.m4s", "v-1-0-2.m4s"])
+        #expect(!isInMemory(1))
+        add(8)
+        #expect(!isInMemory(2))
+        guard case .file(_, 1000)? = stream.resource("v-1-0-2.m4s")?.body else {
+            Issue.record("not on disk")
+            return
+        }
+        #expect(stream.usage.bytes == 6000)
+    }
 }
 
 @Suite struct PlaylistTests {
