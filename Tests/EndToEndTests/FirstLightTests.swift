@@ -62,7 +62,8 @@ extension EndToEndTests {
             let before = try browser.time()
             #expect(try holds(within: 20) { try browser.time() > before + 2 })
             #expect(try browser.text("document.querySelectorAll('.node').length") == "4")
-            #expect(try browser.text("document.querySelectorAll('path.live').length") == "4")
+            // An edge that ever lost something, as on a machine that is held up, is drawn as a warning.
+            #expect(try browser.text("document.querySelectorAll('path.live, path.warn').length") == "4")
             #expect(try browser.text("player.video.videoWidth") == "640")
             #expect(try browser.text("document.getElementById('notice').textContent") == "")
             try browser.keepPictures("page")

@@ -40,6 +40,7 @@ package struct HLSChecker {
 
     /// Takes a snapshot at `now` (seconds, monotonic) and compares it with the ones before.
     package mutating func observe(multivariant: String = "index.m3u8", now: Double) {
+        let began = ContinuousClock.now
         guard let bytes = fetch(multivariant) else { return complain("6.2.2", multivariant, "can't be fetched") }
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { complain("4.1", multivariant, "starts with a byte order mark") }
         var reader = PlaylistReader(multivariant)
@@ -52,7 +53,7 @@ package struct HLSChecker {
         var later = PlaylistReader(multivariant)
         let newest = fetch(multivariant).map { later.multivariant(String(decoding: $0, as: UTF8.self)) } ?? playlist
         for variant in newest.variants { checkBandwidth(variant, newest.media) }
-        checkRemoved(now: now)
+        checkRemoved(now: now, since: began)
     }
 
     private mutating func complain(_ section: String, _ resource: String, _ message: String) {
@@ -180,13 +181,17 @@ package struct HLSChecker {
     }
 
     /// Section 6.2.2: a segment stays for its own duration and that of the longest playlist that listed it.
-    private mutating func checkRemoved(now: Double) {
+    private mutating func checkRemoved(now: Double, since began: ContinuousClock.Instant) {
         removed.removeAll { $0.until <= now }
         for segment in removed {
             if let bytes = fetch(segment.uri) {
                 identify(segment.uri, bytes)
-            } else {
-                complain("6.2.2", segment.uri, "was taken away \(segment.until - now) s too early")
+                continue
+            }
+            // On a slow machine a snapshot takes so long that a segment's time comes meanwhile.
+            let early = segment.until - now - (ContinuousClock.now - began) / .seconds(1)
+            if early > 0 {
+                complain("6.2.2", segment.uri, "was taken away \(early) s too early")
             }
         }
     }
