@@ -7,8 +7,8 @@ struct LiveChannels {
     private let options: Options
     private var most: Int { options.isShort ? 60 : 200 }
     private let few = 10
-    /// Video and sound of the clip, bits a second.
-    private static let bitRate = 1_000_000
+    /// Of the clip, seconds.
+    private static let length = 10
     /// Of the edges, seconds.
     private static let hold = 4
     private var clip: String { "\(options.folder)/channel.mp4" }
@@ -20,7 +20,8 @@ struct LiveChannels {
         try makeClip()
         let (lone, fewMemory) = try run(channels: few)
         let (many, memory) = try run(channels: most)
-        let allowed = Double(Self.hold * Self.bitRate / 8) * 1.25 + Double(2 << 20)
+        let bytesASecond = (data(of: clip)?.count ?? 0) / Self.length
+        let allowed = Double(Self.hold * bytesASecond) * 1.25 + Double(2 << 20)
         let each = Double(memory) / Double(most)
         report.add(
             Figure(
@@ -42,8 +43,9 @@ struct LiveChannels {
             [
                 "ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25", "-f", "lavfi",
                 "-i",
-                "sine=frequency=440:sample_rate=48000", "-t", "10", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset",
-                "ultrafast", "-g", "25", "-b:v", "900k", "-minrate", "900k", "-maxrate", "900k", "-bufsize", "900k",
+                "sine=frequency=440:sample_rate=48000", "-t", "\(Self.length)", "-pix_fmt", "yuv420p", "-c:v",
+                "libx264", "-preset",
+                "ultrafast", "-g", "25", "-b:v", "800k", "-minrate", "800k", "-maxrate", "800k", "-bufsize", "800k",
                 "-x264-params", "nal-hrd=cbr", "-c:a", "aac", "-b:a", "100k", clip,
             ], log: options.log)
     }

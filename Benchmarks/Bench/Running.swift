@@ -22,7 +22,7 @@ final class RunningGraph {
         process = try ChildProcess(
             [options.program, "run", graph, "--listen", "127.0.0.1:0", "--data", options.data] + arguments,
             log: options.log, output: "\(options.folder)/greeting", environment: environment)
-        let deadline = linux_monotonic_nanoseconds() + 20_000_000_000
+        let deadline = linux_monotonic_nanoseconds() + 60_000_000_000
         while try flows ? nodes() == nil : asked() == nil {
             guard linux_monotonic_nanoseconds() < deadline, wait(milliseconds: 50) else {
                 throw BenchError("\(graph) does not run:\n\(contents(of: options.log) ?? "")")
