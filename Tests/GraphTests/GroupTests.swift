@@ -5,17 +5,16 @@ import Testing
 
 private let chooser = Setting<String?>("active", default: nil, "The input on air.", isLive: true)
 
-private let withSwitch = Catalogue(
+let withSwitch = Catalogue(
     catalogue.kinds + [
         KindDeclaration(
             "switch", "Passes one on.",
             inlets: [
-                InletDeclaration("video", [.rawVideo], takesMany: true),
-                InletDeclaration("audio", [.rawAudio], takesMany: true),
+                InletDeclaration("video", [.rawVideo, .codedVideo], takesMany: true),
+                InletDeclaration("audio", [.rawAudio, .codedAudio], takesMany: true),
             ], groups: InputGroups(chosenBy: "active"),
             outlets: .fixed([
-                OutletDeclaration("video", .rawVideo, onlyWhenWired: "video"),
-                OutletDeclaration("audio", .rawAudio, onlyWhenWired: "audio"),
+                OutletDeclaration("video", like: "video"), OutletDeclaration("audio", like: "audio"),
             ]), settings: .of(chooser))
     ])
 

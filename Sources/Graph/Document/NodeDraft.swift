@@ -32,6 +32,8 @@ struct NodeDraft {
         var outlets: [ResolvedOutlet]?
         var wires: [Wire] = []
         var connections: [Connection] = []
+        var coding: Coding?
+        var isSettled = false
 
         init(_ id: String, _ definition: JSONObject) { (self.id, self.definition) = (id, definition) }
     }
@@ -68,7 +70,10 @@ struct NodeDraft {
     /// Nil where they can't be known.
     var outlets: [ResolvedOutlet]? {
         get { old?.outlets ?? reading?.outlets }
-        nonmutating set { reading?.outlets = newValue }
+        nonmutating set {
+            reading?.outlets = newValue
+            if let newValue { reading?.parts?.outlets = newValue }
+        }
     }
     var wires: [Wire] {
         get { reading?.wires ?? [] }
@@ -77,6 +82,17 @@ struct NodeDraft {
     var connections: [Connection] {
         get { reading?.connections ?? [] }
         nonmutating set { reading?.connections = newValue }
+    }
+
+    /// Of kinds whose outlets are as their inlets: what these are; nil where none can be followed.
+    var coding: Coding? {
+        get { reading?.coding }
+        nonmutating set { reading?.coding = newValue }
+    }
+    /// Whether that has been looked into.
+    var isSettled: Bool {
+        get { reading?.isSettled ?? true }
+        nonmutating set { reading?.isSettled = newValue }
     }
 
     var claims: [ResourceClaim] { old?.claims ?? parts?.claims ?? [] }

@@ -7,11 +7,13 @@ extension Validator {
         guard drafts[index].old == nil else { return }
         let draft = drafts[index]
         guard let kind = draft.kind else { return }
+        settleOutlets(index)
+        let coding = drafts[index].coding
         drafts[index].connections = draft.wires.compactMap { wire in
             guard let source = source(wire.reference, at: wire.pointer, isSilent: wire.program != nil) else {
                 return nil
             }
-            return connect(wire, kind, to: source)
+            return connect(wire, kind, to: source).flatMap { check($0, kind, against: coding) ? $0 : nil }
         }
     }
 
@@ -25,13 +27,14 @@ extension Validator {
     }
 
     /// - Parameter isSilent: whether the fault is reported elsewhere.
-    private mutating func source(_ reference: String, at pointer: JSONPointer, isSilent: Bool) -> Source? {
+    mutating func source(_ reference: String, at pointer: JSONPointer, isSilent: Bool) -> Source? {
         let halves = flat.followed(reference).split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
             .map(String.init)
         guard let position = nodes.position(of: halves[0]) else {
             if !isSilent { faults.addUnknown("node", halves[0], among: nodes.keys, at: pointer) }
             return nil
         }
+        settleOutlets(position)
         let draft = drafts[position]
         guard let kind = draft.kind, let outlets = draft.outlets else { return nil }
         let outlet = halves.count == 2 ? halves[1] : nil
@@ -64,7 +67,7 @@ extension Validator {
     }
 
     private mutating func connect(_ wire: Wire, _ kind: KindDeclaration, to source: Source) -> Connection? {
-        let candidates = source.outlets.filter { source.outlet == nil || $0.name == source.outlet }
+        let candidates = source.candidates
         let fitting = candidates.filter { wire.inlet.accepts.contains($0.type) }
         if fitting.count == 1 {
             checkSplice(wire, fitting[0])
@@ -104,20 +107,20 @@ extension Validator {
         }
         faults.add(
             wire.pointer, found, "\(kind.name) takes \(wire.inlet.phrase)",
-            bridge(from: candidates, to: wire.inlet) ?? "wire an outlet that gives \(wire.inlet.phrase)")
+            bridge(from: candidates, toAnyOf: wire.inlet.accepts) ?? "wire an outlet that gives \(wire.inlet.phrase)")
     }
 
     /// A kind that turns what is there into what is wanted.
-    private func bridge(from outlets: [ResolvedOutlet], to inlet: InletDeclaration) -> String? {
+    func bridge(from outlets: [ResolvedOutlet], toAnyOf accepted: Set<MediaType>) -> String? {
         let types = Set(outlets.map(\.type))
         let kind = catalogue.kinds.first { kind in
             guard case .fixed(let results) = kind.outlets else { return false }
             return results.contains { result in
-                inlet.accepts.contains(result.type)
-                    && kind.inlets.contains { entry in
-                        !types.isDisjoint(with: entry.accepts) && (result.inlet == nil || result.inlet == entry.name)
-                            && types.contains { $0.isVideo == result.type.isVideo && $0.isAudio == result.type.isAudio }
-                    }
+                guard let type = result.type, accepted.contains(type) else { return false }
+                return kind.inlets.contains { entry in
+                    !types.isDisjoint(with: entry.accepts) && (result.inlet == nil || result.inlet == entry.name)
+                        && types.contains { $0.isVideo == type.isVideo && $0.isAudio == type.isAudio }
+                }
             }
         }
         return kind.map { "put \("aeiou".contains($0.name.prefix(1)) ? "an" : "a") \($0.name) between" }

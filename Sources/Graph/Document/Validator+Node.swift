@@ -100,7 +100,7 @@ extension Validator {
             declared = outlets.filter { outlet in
                 (outlet.inlet.map { inlet in wires.contains { $0.inlet.name == inlet } } ?? true)
                     && (outlet.setting.map { !(definition["settings"]?[$0]?.isNull ?? true) } ?? true)
-            }.map { ($0.name, $0.type) }
+            }.compactMap { outlet in kind.type(ofOutlet: outlet.name, isRaw: true).map { (outlet.name, $0) } }
         }
         guard let json = definition["outlets"], let given = object(json, at: pointer) else {
             return declared.map { ResolvedOutlet(name: $0.name, type: $0.type, hold: nil, slot: nil) }

@@ -107,10 +107,16 @@ struct Validator {
             }
         }
         guard !former.isEmpty else { return }
-        for i in disconnected() {
-            var draft = read(drafts[i].id, .object(drafts[i].definition))
-            draft.isUnchanged = true
-            drafts[i] = draft
+        var isDone = false
+        while !isDone {
+            isDone = true
+            for i in disconnected() {
+                var draft = read(drafts[i].id, .object(drafts[i].definition))
+                // What its outlets carry may be another thing, for who reads them too.
+                draft.isUnchanged = !(draft.kind?.followsInlets ?? false)
+                isDone = isDone && draft.isUnchanged
+                drafts[i] = draft
+            }
         }
     }
 

@@ -40,11 +40,15 @@ package struct InputGroups: Sendable {
 /// A port that gives something out.
 package struct OutletDeclaration: Sendable {
     package let name: String
-    package let type: MediaType
+    /// Nil: raw or coded, as what the node's inlets are wired to; of the pictures or the sound that `inlet` takes.
+    package let type: MediaType?
     /// The outlet exists only while this inlet is wired.
     package let inlet: String?
     /// The outlet exists only while this setting is given.
     package let setting: String?
+
+    /// Carries on what its inlet takes, raw or coded; all that is wired to the node is one or the other then.
+    package init(_ name: String, like inlet: String) { (self.name, type, self.inlet, setting) = (name, nil, inlet, nil) }
 
     package init(_ name: String, _ type: MediaType, onlyWhenWired inlet: String? = nil) {
         (self.name, self.type, self.inlet, setting) = (name, type, inlet, nil)
@@ -168,7 +172,8 @@ package final class KindDeclaration: Sendable {
     /// Rules between a node's settings and the nodes that they name.
     package let checkBeside: (@Sendable (SettingValues, Neighbours) -> [SettingFault])?
 
-    /// - Precondition: no inlet, fixed outlet or setting has the name of another; with groups every inlet takes many.
+    /// - Precondition: no inlet, fixed outlet or setting has the name of another; with groups every inlet takes many; an
+    ///   outlet is like an inlet that there is.
     package init(
         _ name: String, _ summary: String, inlets: [InletDeclaration] = [], groups: InputGroups? = nil,
         outlets: OutletRule = .fixed([]),
@@ -196,6 +201,12 @@ package final class KindDeclaration: Sendable {
 
     /// Whether nodes of this kind decide and touch no grains: they have no ports, and are called `control.…`.
     package var isControl: Bool { name.hasPrefix("control.") }
+
+    /// Whether what its outlets carry is known only once its inlets are followed.
+    var followsInlets: Bool {
+        guard case .fixed(let outlets) = outlets else { return false }
+        return outlets.contains { $0.type == nil }
+    }
 
     package func inlet(_ name: String) -> InletDeclaration? { inlets.first { $0.name == name } }
     package func setting(_ name: String) -> SettingDeclaration? { settings.first { $0.name == name } }

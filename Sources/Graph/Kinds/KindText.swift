@@ -30,7 +30,8 @@ extension KindDeclaration {
         case .fixed(let outlets):
             for outlet in outlets {
                 let note = outlet.inlet.map { " (while inlet \($0) is wired)" } ?? ""
-                lines.append("  out  \(outlet.name): \(outlet.type.phrase)\(note)")
+                let type = outlet.type?.phrase ?? (outlet.inlet.flatMap(inlet)?.phrase ?? "") + ", as what is wired"
+                lines.append("  out  \(outlet.name): \(type)\(note)")
             }
         }
         let width = settings.map(\.name.count).max() ?? 0

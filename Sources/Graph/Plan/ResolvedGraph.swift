@@ -168,7 +168,7 @@ package final class ResolvedNode: Sendable {
 struct NodeParts: Sendable {
     let kind: KindDeclaration
     let settings: SettingValues
-    let outlets: [ResolvedOutlet]
+    var outlets: [ResolvedOutlet]
     let tracks: [TrackSelector]
     let program: ProgramSelector?
     let lane: String?
