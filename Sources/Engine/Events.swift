@@ -46,6 +46,8 @@ package enum EventType: String, Sendable, CaseIterable {
     case failoverExhausted
     /// An input of a failover is well again after all were degraded.
     case failoverRestored
+    /// An input that was to go on air has no key frame: the old one stays.
+    case spliceRefused
 
     /// One sentence for people.
     package var documentation: String {
@@ -71,6 +73,7 @@ package enum EventType: String, Sendable, CaseIterable {
         case .failoverSwitched: "A failover put another input on air."
         case .failoverExhausted: "Every input of a failover is degraded."
         case .failoverRestored: "An input of a failover is well again after all were degraded."
+        case .spliceRefused: "An input that was to go on air has no key frame: the old one stays."
         }
     }
 }

@@ -118,7 +118,7 @@ package final class Inlet: @unchecked Sendable {
         feed.advanced()
     }
 
-    /// Looks at the next packet; `take` or `skip` must follow before the next look.
+    /// Looks at the next packet; it is there at the next look too, unless `take` or `skip` follows.
     package func peekPacket() -> PacketTake {
         assert(lane.isCurrentThread)
         // More than a few packets that are left out in one step would make it long.

@@ -49,20 +49,24 @@ package final class PacketBacklog {
     /// Moves the next packet of `inlet` to the end. One copy.
     package func take(from inlet: Inlet, tag: UInt32) -> BacklogTake {
         switch inlet.peekPacket() {
-        case .nothing: return .nothing
-        case .lapped: return .lapped
-        case .packet(let grain):
-            // Rings copy whole words; packets start on words.
-            guard let room = reserve((Int(grain.size) + 7) & ~7) else {
-                inlet.skipPacket()
-                return .full(grain)
-            }
-            // Overwritten while it was copied: the next look tells the loss.
-            guard inlet.take(grain, into: room) else { return .lapped }
-            packets.append(WaitingPacket(grain: grain, tag: tag, offset: tail))
-            tail += room.count
-            return .taken(grain)
+        case .nothing: .nothing
+        case .lapped: .lapped
+        case .packet(let grain): take(grain, from: inlet, tag: tag)
         }
+    }
+
+    /// Moves the packet that `inlet` was just looked at for to the end. One copy.
+    package func take(_ grain: Grain, from inlet: Inlet, tag: UInt32) -> BacklogTake {
+        // Rings copy whole words; packets start on words.
+        guard let room = reserve((Int(grain.size) + 7) & ~7) else {
+            inlet.skipPacket()
+            return .full(grain)
+        }
+        // Overwritten while it was copied: the next look tells the loss.
+        guard inlet.take(grain, into: room) else { return .lapped }
+        packets.append(WaitingPacket(grain: grain, tag: tag, offset: tail))
+        tail += room.count
+        return .taken(grain)
     }
 
     /// The bytes of the first packet, until the next `take` or `removeFirst`.

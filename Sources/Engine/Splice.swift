@@ -17,8 +17,8 @@
 // What it decides:
 //  1. Pictures are cut where all that were shown join on: before a packet that is shown after all before it. So no
 //     picture is left out in the middle, and what was taken can be decoded.
-//  2. Times go on by exactly one period: the new stream is shifted by the old one's end less the key packet's time.
-//     Where the new stream begins more than a period after the old one ended, the hole stays a hole.
+//  2. Times go on by exactly one period: the new stream is shifted by what went out's end less the key packet's time.
+//     Where the new stream begins more than a period after that, the hole stays a hole, and content is not late any more.
 //  3. What is shown before the key packet that follows it (leading pictures of an open GOP) is left out, up to the next
 //     key packet.
 //  4. Decoding times rise: where the new stream reorders more than the old one, its first ones are pressed together.
@@ -148,6 +148,9 @@ package struct CodedSplice: Hashable, Sendable {
     /// Whether it is the new stream's turn, and nothing of it has come yet.
     package var isJoined: Bool { phase == .joined }
 
+    /// End of what went out, in the times that it went out with; nil before the first packet.
+    package var outEnd: Int64? { end.map { $0 &+ shift } }
+
     /// Of sound and data whose turn it is: about where in the new stream they go on; nil: from where its reader stands.
     package var entry: Int64? {
         guard isJoined, track != .pictures, let end else { return nil }
@@ -190,7 +193,7 @@ package struct CodedSplice: Hashable, Sendable {
         switch (track, phase) {
         case (.pictures, .found(let key)):
             // What is shown so far reaches the key picture, or ends less than a period before it.
-            return packet.pts >= cut && packet.pts > newest && key &- (end ?? packet.pts) < length(of: packet)
+            return packet.pts >= cut && packet.pts > newest && key &- (outEnd ?? packet.pts) < length(of: packet)
         case (.pictures, _): return false
         case (.sound, _): return wanted != nil && packet.pts &+ length(of: packet) / 2 > cut
         case (.data, _): return wanted != nil && packet.pts >= cut
@@ -206,8 +209,8 @@ package struct CodedSplice: Hashable, Sendable {
 
     /// What a stream that begins at `start` is shifted by.
     private func shift(beginningAt start: Int64) -> Int64 {
-        guard isShifted, let end, start &- end <= period else { return shift }
-        return shift &+ end &- start
+        guard isShifted, let outEnd else { return shift }
+        return start &- outEnd <= period ? outEnd &- start : min(shift, 0)
     }
 
     private mutating func enter(_ packet: SplicePacket) -> SpliceVerdict {

@@ -122,6 +122,8 @@ extension SettingChoice {
     package var settingJSON: JSON { .string(rawValue) }
 }
 
+extension Splice: SettingChoice {}
+
 // MARK: Media values
 
 extension PictureSize: SettingValue {

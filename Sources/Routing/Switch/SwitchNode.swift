@@ -1,90 +1,103 @@
-// `switch`: one of several inputs goes on, another takes its place on any frame. Thin: PictureSwitch and SoundSwitch decide.
+// `switch`: one of several inputs goes on, another takes its place: raw ones on any frame, coded ones at a key frame.
+// Thin: pure machines decide (PictureSwitch and SoundSwitch, CodedSplice).
 package import Engine
 package import Graph
 import Media
 
+/// What the inputs of a switch are wired to, by input; nil where one has no such track.
+struct SwitchInputs {
+    /// Those with pictures first.
+    let names: [String]
+    let video: [Inlet?]
+    let audio: [Inlet?]
+
+    init(_ context: NodeContext) {
+        let (video, audio) = (context.inlets("video"), context.inlets("audio"))
+        let withPictures = video.compactMap(\.id.key)
+        let names = withPictures + audio.compactMap(\.id.key).filter { !withPictures.contains($0) }
+        func byInput(_ inlets: [Inlet]) -> [Inlet?] { names.map { name in inlets.first { $0.id.key == name } } }
+        (self.names, self.video, self.audio) = (names, byInput(video), byInput(audio))
+    }
+
+    func index(of name: String?) -> Int { name.flatMap { name in names.firstIndex(of: name) } ?? 0 }
+}
+
+/// A switch at work, on raw or on coded inputs.
+protocol SwitchWork: AnyObject {
+    /// Whether no input will give anything any more, and nothing waits.
+    var hasEnded: Bool { get }
+    /// May block.
+    func prepare() throws(NodeFault)
+    func changed(_ input: Int, isVideo: Bool, _ news: InletNews)
+    func step() -> SwitchTurn
+    func apply(_ settings: SwitchSettings)
+    func select(_ input: Int)
+    func stop()
+}
+
 /// Puts one of its inputs on air.
 package actor SwitchNode: DataNode {
     package static let kind = KindDeclaration(
-        "switch", "Passes one of several named inputs on; another takes its place on any frame.",
+        "switch", "Passes one of several named inputs on; another takes its place on any frame, coded at a key frame.",
         inlets: [
-            InletDeclaration("video", [.rawVideo], takesMany: true),
-            InletDeclaration("audio", [.rawAudio], takesMany: true),
+            InletDeclaration("video", [.rawVideo, .codedVideo], takesMany: true),
+            InletDeclaration("audio", [.rawAudio, .codedAudio], takesMany: true),
         ],
         groups: InputGroups(chosenBy: "active"),
         outlets: .fixed([
-            OutletDeclaration("video", .rawVideo, onlyWhenWired: "video"),
-            OutletDeclaration("audio", .rawAudio, onlyWhenWired: "audio"),
+            OutletDeclaration("video", like: "video"), OutletDeclaration("audio", like: "audio"),
         ]),
         settings: SwitchSettings.declarations, placement: .own)
 
     package nonisolated let context: NodeContext
     package nonisolated var unownedExecutor: UnownedSerialExecutor { context.executor }
-    /// The inputs, those with pictures first.
-    private let names: [String]
-    private let pictures: RawPictures?
-    private let sound: RawSound?
+    private let inputs: SwitchInputs
+    private let work: any SwitchWork
     private var active: Int
 
     package init(_ settings: SwitchSettings, in context: NodeContext) {
         self.context = context
-        let (video, audio) = (context.inlets("video"), context.inlets("audio"))
-        let withPictures = video.compactMap(\.id.key)
-        let names = withPictures + audio.compactMap(\.id.key).filter { !withPictures.contains($0) }
-        self.names = names
-        let active = Self.index(of: settings.active, in: names)
-        self.active = active
-        func byInput(_ inlets: [Inlet]) -> [Inlet?] { names.map { name in inlets.first { $0.id.key == name } } }
-        pictures = context.outlet("video").map {
-            RawPictures(names, byInput(video), active: active, $0, settings, context)
-        }
-        sound = context.outlet("audio").map {
-            RawSound(names, byInput(audio), active: active, $0, settings, context)
-        }
-    }
-
-    private static func index(of name: String?, in names: [String]) -> Int {
-        name.flatMap { name in names.firstIndex(of: name) } ?? 0
+        inputs = SwitchInputs(context)
+        active = inputs.index(of: settings.active)
+        // One is as the other: validation sees to that.
+        let isCoded = context.allOutlets.contains { !$0.port.type.isRaw }
+        work =
+            isCoded
+            ? CodedSwitch(inputs, active: active, settings, context)
+            : RawSwitch(inputs, active: active, settings, context)
     }
 
     package func prepare() throws(NodeFault) {
-        try pictures?.prepare()
+        try work.prepare()
         showActive()
     }
 
     package func inletChanged(_ inlet: InletAddress, _ news: InletNews) {
-        guard let input = names.firstIndex(where: { $0 == inlet.key }) else { return }
-        if inlet.name == "video" { pictures?.changed(input, news) } else { sound?.changed(input, news) }
+        guard let input = inputs.names.firstIndex(where: { $0 == inlet.key }) else { return }
+        work.changed(input, isVideo: inlet.name == "video", news)
     }
 
     package func step() -> Step {
-        let turn = (pictures?.step() ?? .idle).and(sound?.step(horizon: pictures?.horizon) ?? .idle)
-        switch turn {
-        case .failed(let fault): return .failed(fault)
-        case .busy: return .again
-        case .idle, .until: break
+        switch work.step() {
+        case .failed(let fault): .failed(fault)
+        case .busy: .again
+        case .idle: work.hasEnded ? .finished : .wait
+        case .until(let time):
+            work.hasEnded ? .finished : .until(context.timeline.instant(of: MediaTime(nanoseconds: time)))
         }
-        if pictures?.hasEnded ?? true, sound?.hasEnded ?? true { return .finished }
-        guard case .until(let time) = turn else { return .wait }
-        return .until(context.timeline.instant(of: MediaTime(nanoseconds: time)))
     }
 
     package func apply(_ settings: SwitchSettings) -> Applied {
-        pictures?.apply(settings)
-        sound?.apply(settings)
-        let wanted = Self.index(of: settings.active, in: names)
+        work.apply(settings)
+        let wanted = inputs.index(of: settings.active)
         guard wanted != active else { return .live }
         active = wanted
-        let cut = pictures?.select(wanted)
-        sound?.select(wanted, at: cut)
+        work.select(wanted)
         showActive()
         return .live
     }
 
-    private func showActive() { context.show("active", .string(names.isEmpty ? "" : names[active])) }
+    private func showActive() { context.show("active", .string(inputs.names.isEmpty ? "" : inputs.names[active])) }
 
-    package func stop() {
-        pictures?.stop()
-        sound?.stop()
-    }
+    package func stop() { work.stop() }
 }

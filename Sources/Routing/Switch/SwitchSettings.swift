@@ -6,6 +6,10 @@ import Media
 package struct SwitchSettings: NodeSettings {
     static let active = Setting<String?>(
         "active", default: nil, "The input on air; without it the first that has pictures.", isLive: true)
+    static let splice = Setting(
+        "splice", default: Splice.repeat,
+        "Coded inputs: at the key frame that is still in the new input's ring, so that content comes at most one GOP late, "
+            + "or at the next one.", isLive: true)
     static let convert = Setting(
         "convert", default: true,
         "Inputs of another size, pixel format, sample rate or layout are converted; else they count as having nothing.")
@@ -33,11 +37,12 @@ package struct SwitchSettings: NodeSettings {
     ).within(.zero ... .seconds(1))
 
     package static let declarations: [SettingDeclaration] = .of(
-        active, convert, size, rate, pixelFormat, sampleRate, layout, patience, hold, slate, fade)
+        active, splice, convert, size, rate, pixelFormat, sampleRate, layout, patience, hold, slate, fade)
     /// Of pictures that say none.
     static let usualRate = Rational(25, 1)
 
     let active: String?
+    let splice: Splice
     let converts: Bool
     let size: PictureSize?
     let rate: FrameRate?
@@ -51,6 +56,7 @@ package struct SwitchSettings: NodeSettings {
 
     package init(_ values: SettingValues) {
         active = values[Self.active]
+        splice = values[Self.splice]
         converts = values[Self.convert]
         size = values[Self.size]
         rate = values[Self.rate]

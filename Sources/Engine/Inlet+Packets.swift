@@ -1,0 +1,75 @@
+// What a node that chooses between coded inlets may ask of one: what its ring holds, and to go to a place in it. Times are
+// those that the inlet's packets have when they are taken. On the node's lane only.
+//
+// Lossless inlets never go back, and what they leave out they leave out packet by packet. While an inlet changes over from
+// one outlet to another it stays where it is.
+import CRingLayout
+import Media
+import Rings
+
+extension Inlet {
+    /// Whether the writer waits for this inlet.
+    package var isLossless: Bool { feed?.isLossless ?? false }
+
+    /// Pictures that an encoder may reorder, and what is looked at of a ring's end.
+    private static let reordered: UInt64 = 17
+
+    /// The latest time among the newest packets of the ring, nanoseconds; nil where there is none.
+    package var newestPacketTime: Int64? {
+        guard let mapping = packetRing else { return nil }
+        var newest: Int64?
+        for back in 1...Self.reordered {
+            guard let grain = mapping.glimpse(mapping.head &- back), grain.pts != .min else { continue }
+            newest = max(newest ?? .min, grain.pts &+ splice.shift)
+        }
+        return newest
+    }
+
+    /// Whether all that was published has been taken or left out.
+    package var isDrained: Bool { feed?.isDrained ?? true }
+
+    /// Leaves out what has come so far; it stays in the ring.
+    package func passOverPackets() {
+        guard canSeek, !isDrained else { return }
+        seekPackets(to: .next)
+    }
+
+    /// Goes to the newest key packet that is shown at `time` (nanoseconds) or before, or to the newest of all where the
+    /// ring has none so old.
+    /// - Returns: its time; nil, and nothing has changed, where there is none or the inlet can't go there.
+    package func seekKeyPacket(notAfter time: Int64) -> Int64? {
+        guard canSeek, let mapping = packetRing else { return nil }
+        var found: (sequence: UInt64, time: Int64)?
+        var sequence = mapping.head
+        for _ in 0..<mapping.identity.slot_count {
+            sequence &-= 1
+            guard let grain = mapping.glimpse(sequence) else { break }
+            guard grain.isKey, grain.pts != .min else { continue }
+            let shown = grain.pts &+ splice.shift
+            if found == nil || shown <= time { found = (sequence, shown) }
+            if shown <= time { break }
+        }
+        guard let found else { return nil }
+        seekPackets(to: .sequence(found.sequence))
+        return found.time
+    }
+
+    /// Goes to the first packet at `time` (nanoseconds) or after it.
+    package func seekPacket(at time: Int64) {
+        guard canSeek else { return }
+        seekPackets(to: .time(time &- splice.shift))
+    }
+
+    private var packetRing: RingMapping? { feed.flatMap { $0.isRaw ? nil : $0.mapping } }
+
+    private var canSeek: Bool {
+        packetRing != nil && edge == nil && !isEntering && !hasNews && !isLossless
+    }
+
+    private func seekPackets(to start: ReaderStart) {
+        guard let feed else { return }
+        feed.packets?.seek(to: start)
+        looked = nil
+        feed.advanced()
+    }
+}
