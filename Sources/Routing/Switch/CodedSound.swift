@@ -127,7 +127,9 @@ final class CodedSound {
     /// Until when a packet has to wait for pictures; nil to go on.
     private func waits(_ grain: Grain, for horizon: Int64?) -> Int64? {
         let isLossless = onAir.flatMap { track.inlets[$0] }?.isLossless ?? false
-        guard let horizon, !isLossless, grain.pts != .min, grain.pts &+ machine.shift > horizon else {
+        // A packet belongs to the pictures that its middle lies in.
+        let middle = grain.pts &+ (grain.duration > 0 ? grain.duration : machine.period) / 2 &+ machine.shift
+        guard let horizon, !isLossless, grain.pts != .min, middle > horizon else {
             waitsSince = nil
             return nil
         }
