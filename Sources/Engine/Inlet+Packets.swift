@@ -35,7 +35,7 @@ extension Inlet {
     }
 
     /// Goes to the newest key packet that is shown at `time` (nanoseconds) or before, or to the newest of all where the
-    /// ring has none so old.
+    /// ring has none so old. What lies before a discontinuity is not gone back to.
     /// - Returns: its time; nil, and nothing has changed, where there is none or the inlet can't go there.
     package func seekKeyPacket(notAfter time: Int64) -> Int64? {
         guard canSeek, let mapping = packetRing else { return nil }
@@ -44,10 +44,12 @@ extension Inlet {
         for _ in 0..<mapping.identity.slot_count {
             sequence &-= 1
             guard let grain = mapping.glimpse(sequence) else { break }
-            guard grain.isKey, grain.pts != .min else { continue }
-            let shown = grain.pts &+ splice.shift
-            if found == nil || shown <= time { found = (sequence, shown) }
-            if shown <= time { break }
+            if grain.isKey, grain.pts != .min {
+                let shown = grain.pts &+ splice.shift
+                if found == nil || shown <= time { found = (sequence, shown) }
+                if shown <= time { break }
+            }
+            if grain.isDiscontinuity { break }
         }
         guard let found else { return nil }
         seekPackets(to: .sequence(found.sequence))

@@ -65,7 +65,8 @@ import Testing
 
     /// Two switches deep, and a reader of which neither definition changes.
     @Test func whatChangesUpstreamIsSeenByAllBehindIt() throws {
-        let tail = "\"s\":\(chooser(#"{"a":{"video":"x"}}"#)),\"t\":\(chooser(#"{"a":{"video":"s"}}"#))"
+        let tail =
+            "\"s\":\(chooser(#"{"a":{"video":"x"}}"#)),\"t\":\(chooser(#"{"a":{"video":"s"}}"#))"
             + #","n":{"kind":"sink.null","inputs":{"in":"t"}}"#
         let before = try document(tail + #","x":{"kind":"source.file","settings":{"path":"c.ts"}}"#)
             .validate(against: withSwitch).get()

@@ -187,6 +187,7 @@ actor ClipSource: DataNode {
     private var next = 0
     private var block = 0
     private var isEnding = false
+    private var isLost = false
 
     init(_ settings: ClipSettings, in context: NodeContext) {
         (self.settings, self.context) = (settings, context)
@@ -216,9 +217,12 @@ actor ClipSource: DataNode {
         guard due <= context.timeline.now.nanoseconds else {
             return .until(context.timeline.instant(of: MediaTime(nanoseconds: due)))
         }
-        let grain = pictureDue <= blockDue ? picture(zero) : sound(zero)
+        var grain = pictureDue <= blockDue ? picture(zero) : sound(zero)
         if pictureDue <= blockDue { next += 1 } else { block += 1 }
-        guard !settings.isMute else { return .again }
+        isLost = isLost || settings.isMute
+        // What comes back begins with a key picture.
+        guard !isLost || !settings.isMute && pictureDue <= blockDue && grain.isKey else { return .again }
+        if isLost { (isLost, grain.isDiscontinuity) = (false, true) }
         if pictureDue <= blockDue {
             _ = clip.packets[(next - 1) % clip.packets.count].bytes.withUnsafeBytes { video.append(grain, $0) }
         } else {

@@ -48,7 +48,9 @@ package struct OutletDeclaration: Sendable {
     package let setting: String?
 
     /// Carries on what its inlet takes, raw or coded; all that is wired to the node is one or the other then.
-    package init(_ name: String, like inlet: String) { (self.name, type, self.inlet, setting) = (name, nil, inlet, nil) }
+    package init(_ name: String, like inlet: String) {
+        (self.name, type, self.inlet, setting) = (name, nil, inlet, nil)
+    }
 
     package init(_ name: String, _ type: MediaType, onlyWhenWired inlet: String? = nil) {
         (self.name, self.type, self.inlet, setting) = (name, type, inlet, nil)

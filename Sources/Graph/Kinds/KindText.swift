@@ -18,8 +18,9 @@ extension KindDeclaration {
         var lines = ["\(name): \(summary)"]
         if groups != nil { lines.append("  in   named groups, each a program or an edge for each of:") }
         for inlet in inlets {
-            let notes = [inlet.isRequired ? "required" : nil, inlet.takesMany && groups == nil ? "takes several" : nil].compactMap(
-                \.self)
+            let notes = [inlet.isRequired ? "required" : nil, inlet.takesMany && groups == nil ? "takes several" : nil]
+                .compactMap(
+                    \.self)
             lines.append(
                 "  in   \(inlet.name): \(inlet.phrase)" + (notes.isEmpty ? "" : " (\(notes.joined(separator: ", ")))")
                     + (inlet.documentation.isEmpty ? "" : ". \(inlet.documentation)"))

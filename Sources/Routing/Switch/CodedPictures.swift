@@ -212,7 +212,9 @@ final class CodedPictures {
         let end = machine.outEnd
         let waited = track.now - track.lastTime
         // A hole is said to be one: whoever counts on times that go on must know.
-        if let end, pts &- end > next.period { track.isBroken = true }
+        track.isBroken = end.map { pts &- $0 > next.period } ?? grain.isDiscontinuity
+        var grain = grain
+        grain.isDiscontinuity = false
         guard try track.send(grain, of: wanted, pts: pts, dts: dts) else { return .busy }
         if end != nil { lead = max(0, lead - waited) }
         if end != nil, isRepeating(inlet) { lead += max(0, (inlet.newestPacketTime ?? grain.pts) &- grain.pts) }

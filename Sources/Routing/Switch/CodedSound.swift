@@ -154,7 +154,7 @@ final class CodedSound {
             hasSought = true
         }
         for _ in 0..<Self.leftOutAtOnce {
-            guard case .packet(let grain) = track.look(wanted) else {
+            guard case .packet(var grain) = track.look(wanted) else {
                 if track.isSilent[wanted] { track.fallSilent() }
                 return .idle
             }
@@ -164,7 +164,8 @@ final class CodedSound {
                 track.skip(wanted)
                 continue
             }
-            if let end = machine.outEnd, pts &- end > period { track.isBroken = true }
+            track.isBroken = machine.outEnd.map { pts &- $0 > period } ?? grain.isDiscontinuity
+            grain.isDiscontinuity = false
             guard try track.send(grain, of: wanted, pts: pts, dts: dts) else { return .busy }
             machine = next
             (onAir, isChanging, isDue, waitsSince) = (wanted, false, false, nil)
