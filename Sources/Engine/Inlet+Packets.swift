@@ -29,9 +29,11 @@ extension Inlet {
     package var isDrained: Bool { feed?.isDrained ?? true }
 
     /// Leaves out what has come so far; it stays in the ring.
-    package func passOverPackets() {
-        guard canSeek, !isDrained else { return }
+    /// - Returns: whether there was something. The inlet's news are then still to be looked at.
+    @discardableResult package func passOverPackets() -> Bool {
+        guard canSeek, !isDrained else { return false }
         seekPackets(to: .next)
+        return true
     }
 
     /// Goes to the newest key packet that is shown at `time` (nanoseconds) or before, or to the newest of all where the

@@ -26,6 +26,8 @@ final class CodedPictures {
     private struct Change {
         let since: Int64
         var isTold = false
+        /// What the new input's ring held has been looked through.
+        var hasSought = false
     }
 
     private let track: CodedTrack
@@ -39,10 +41,14 @@ final class CodedPictures {
     /// By how much the output is ahead of the clock, since content was repeated; nanoseconds.
     private var lead: Int64 = 0
     private var joint: PictureJoint?
+    /// By how much a new input whose writer waits for it is behind what went out, nanoseconds.
+    private var lag: Int64 = 0
     var splice: Splice
 
     /// A new input without a random access point for so long is told of, nanoseconds.
     static let keyPatience: Int64 = 10_000_000_000
+    /// How long the input on air waits for one that is behind, for each of its packets; nanoseconds.
+    private static let catchUp: Int64 = 100_000_000
     /// Packets that are left out in one step.
     private static let leftOutAtOnce = 32
 
@@ -70,7 +76,7 @@ final class CodedPictures {
 
     private func begin() {
         machine.begin()
-        change = Change(since: track.now)
+        (change, lag) = (Change(since: track.now), 0)
     }
 
     // MARK: Steps
@@ -136,23 +142,36 @@ final class CodedPictures {
 
     // MARK: A new input
 
-    /// Looks for a packet that a decoder can begin with.
+    /// Looks for a packet that a decoder can begin with: once in what the ring holds, then in what comes.
     private func look(_ inlet: Inlet) {
-        if isRepeating(inlet) {
-            guard inlet.seekKeyPacket(notAfter: machine.outEnd ?? .max) != nil else { return inlet.passOverPackets() }
+        if isRepeating(inlet), change?.hasSought == false {
+            change?.hasSought = true
+            if inlet.seekKeyPacket(notAfter: machine.outEnd ?? .max) == nil { inlet.passOverPackets() }
         }
         for _ in 0..<Self.leftOutAtOnce {
             guard case .packet(let grain) = track.look(wanted) else { return }
-            guard machine.new(SplicePacket(grain)) == .drop else { break }
+            if !isBehind(grain, inlet), machine.new(SplicePacket(grain)) == .hold { break }
             track.skip(wanted)
         }
         if machine.isFound { machine.commit(at: .min) }
+    }
+
+    /// Whether a packet of an input that can't be gone back in lies before the end of what went out.
+    private func isBehind(_ grain: Grain, _ inlet: Inlet) -> Bool {
+        guard inlet.isLossless, let end = machine.outEnd else { return false }
+        lag = end &- grain.pts
+        return lag >= machine.period
     }
 
     private func isRepeating(_ inlet: Inlet) -> Bool { splice == .repeat && !inlet.isLossless }
 
     /// The old input goes on while the new one has nothing to begin with.
     private func passMeanwhile() throws(NodeFault) -> SwitchTurn {
+        if lag >= machine.period, !track.isSilent[wanted] {
+            // An input that is slower catches up, unless what feeds both waits for the one that is on air.
+            let time = track.lastTime + Self.catchUp
+            guard track.now >= time else { return .until(time) }
+        }
         guard var change, !change.isTold else { return try pass() }
         let deadline = change.since + Self.keyPatience
         guard track.now >= deadline else { return try pass(orUntil: deadline) }
@@ -203,6 +222,7 @@ final class CodedPictures {
         guard !track.isOver(onAir) else { return .idle }
         machine.abandon()
         machine.begin()
+        change?.hasSought = false
         return .busy
     }
 

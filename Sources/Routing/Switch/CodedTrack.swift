@@ -127,10 +127,7 @@ final class CodedTrack {
     /// - Returns: whether it left something out.
     func park(_ input: Int, upTo end: Int64?) -> Bool {
         guard let inlet = inlets[input] else { return false }
-        guard inlet.isLossless else {
-            inlet.passOverPackets()
-            return false
-        }
+        guard inlet.isLossless else { return inlet.passOverPackets() }
         guard case .packet(let grain) = inlet.peekPacket() else { return false }
         if let end, grain.pts != .min, grain.pts &- end > allowance {
             // What feeds both may wait for this one to go on.
