@@ -155,20 +155,22 @@ struct ClipSettings: NodeSettings {
     static let mute = Setting("mute", default: false, "Has no signal.", isLive: true)
     /// Stands for an encoder that gives key frames seldom.
     static let keys = Setting("keys", default: true, "Marks key packets.", isLive: true)
-    static let declarations: [SettingDeclaration] = .of(clip, mark, late, mute, keys)
+    static let sound = Setting("sound", default: "", "Which sound; without it packets that only say which they are.")
+    static let declarations: [SettingDeclaration] = .of(clip, mark, late, mute, keys, sound)
     let clip: String
+    let sound: String
     let mark: Int
     let late: Int64
     let isMute: Bool
     let hasKeys: Bool
     init(_ values: SettingValues) {
         (clip, mark, late) = (values[Self.clip], values[Self.mark], values[Self.late].nanoseconds)
-        (isMute, hasKeys) = (values[Self.mute], values[Self.keys])
+        (isMute, hasKeys, sound) = (values[Self.mute], values[Self.keys], values[Self.sound])
     }
 }
 
-/// Plays a clip again and again by the clock, with a sound track of packets that only say which they are. A machine that
-/// is busy with other things delays it; nothing is left out.
+/// Plays a clip again and again by the clock, and sound beside it. A machine that is busy with other things delays it;
+/// nothing is left out.
 actor ClipSource: DataNode {
     static let clips = Mutex<[String: Clip]>([:])
     static let blockLength: Int64 = 21_333_333
@@ -181,6 +183,8 @@ actor ClipSource: DataNode {
     nonisolated var unownedExecutor: UnownedSerialExecutor { context.executor }
     private var settings: ClipSettings
     private let clip: Clip
+    private let track: Clip?
+    private let blockLength: Int64
     private let period: Int64
     private let first: Int64
     private var zero: Int64?
@@ -193,6 +197,8 @@ actor ClipSource: DataNode {
         (self.settings, self.context) = (settings, context)
         clip = Self.clips.withLock { $0[settings.clip] ?? Clip() }
         period = clip.format?.period?.nanoseconds ?? 2_500_000
+        track = Self.clips.withLock { $0[settings.sound] }
+        blockLength = track?.format?.period?.nanoseconds ?? Self.blockLength
         first = clip.packets.map(\.pts).min() ?? 0
     }
     func prepare() throws(NodeFault) {
@@ -204,7 +210,7 @@ actor ClipSource: DataNode {
         (sound.frameSamples, sound.bitRate) = (1024, 128_000)
         // Sound of two sources differs as their pictures do.
         sound.extradata = [UInt8(settings.mark)]
-        try context.outlet("audio")?.declare(.codedAudio(sound))
+        try context.outlet("audio")?.declare(.codedAudio(track?.format ?? sound))
     }
 
     func step() -> Step {
@@ -212,7 +218,7 @@ actor ClipSource: DataNode {
         guard let video = context.outlet("video"), let audio = context.outlet("audio") else { return .finished }
         let zero = zero ?? context.timeline.now.nanoseconds
         self.zero = zero
-        let (pictureDue, blockDue) = (Int64(next) * period, Int64(block + 1) * Self.blockLength)
+        let (pictureDue, blockDue) = (Int64(next) * period, Int64(block + 1) * blockLength)
         let due = zero + min(pictureDue, blockDue) + settings.late
         guard due <= context.timeline.now.nanoseconds else {
             return .until(context.timeline.instant(of: MediaTime(nanoseconds: due)))
@@ -226,7 +232,10 @@ actor ClipSource: DataNode {
         if pictureDue <= blockDue {
             _ = clip.packets[(next - 1) % clip.packets.count].bytes.withUnsafeBytes { video.append(grain, $0) }
         } else {
-            _ = withUnsafeBytes(of: UInt64(block)) { audio.append(grain, $0) }
+            let bytes =
+                track.map { $0.packets[(block - 1) % $0.packets.count].bytes } ?? [UInt8](repeating: 7, count: 8)
+            grain.size = UInt32(bytes.count)
+            _ = bytes.withUnsafeBytes { audio.append(grain, $0) }
         }
         return .again
     }
@@ -240,8 +249,8 @@ actor ClipSource: DataNode {
             UInt32(inClip / period), packet.bytes.count)
     }
     private func sound(_ zero: Int64) -> Grain {
-        let pts = zero + Int64(block) * Self.blockLength
-        return grain(pts, pts, Self.blockLength, true, UInt32(block & 0xFF_FFFF), 8)
+        let pts = zero + Int64(block) * blockLength
+        return grain(pts, pts, blockLength, true, UInt32(block & 0xFF_FFFF), 8)
     }
     private func grain(
         _ pts: Int64, _ dts: Int64, _ duration: Int64, _ isKey: Bool, _ number: UInt32, _ size: Int
