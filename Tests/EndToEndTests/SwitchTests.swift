@@ -53,7 +53,7 @@ extension EndToEndTests {
         private func times(_ reader: PictureStream) -> [Double] {
             reader.child.messages.split(separator: "\n").compactMap { line in
                 line.range(of: "pts_time:").flatMap {
-                    Double(line[$0.upperBound...].prefix { "0123456789.-".contains($0) })
+                    Double(line[$0.upperBound...].prefix { "0123456789.-+e".contains($0) })
                 }
             }
         }
