@@ -58,7 +58,7 @@ struct Failover {
 
     // MARK: What is broadcast
 
-    /// The pattern as the program records it, without B-frames' reordering, a key frame each second.
+    /// The pattern as the program records it, a key frame each second; longer than a publisher has to live.
     private func makeClip() throws(BenchError) {
         guard contents(of: clip) == nil else { return }
         let graph = "\(options.folder)/failover-clip.json"
@@ -66,7 +66,7 @@ struct Failover {
             """
             { "patchbay": 1, "nodes": {
               "camera": { "kind": "source.pattern", "settings":
-                { "size": "\(Self.width)x\(Self.height)", "rate": "50", "pace": "free", "duration": "120s" } },
+                { "size": "\(Self.width)x\(Self.height)", "rate": "50", "pace": "free", "duration": "240s" } },
               "h264": { "kind": "encode.video", "inputs": { "video": "camera.video" },
                 "settings": { "encoder": "libx264", "preset": "veryfast", "bitrate": "3M", "gop": "1s" } },
               "tape": { "kind": "sink.record", "inputs": { "video": "h264" }, "settings": { "path": "clip" } },
