@@ -75,7 +75,10 @@ final class SoakHand {
         case .dryRun: try expect(client.change(client.add("dry", recorder("dry")), query: "?dry-run"), "dry run")
         case .unchanged: try expect(client.change(.document(client.get("/v1/graph"))), "the same document")
         case .restore:
-            try expect(client.send("POST", "/v1/graph/revisions/1/restore"), "restore")
+            // The history lets go of its oldest revisions.
+            let answer = try client.send("POST", "/v1/graph/revisions/1/restore")
+            if answer.status == 404 { return }
+            try expect(answer, "restore")
             (extras, branches) = ([], [])
         }
     }
