@@ -11,8 +11,13 @@ let strict: [SwiftSetting] = [
     // glibc's structures differ by this macro: every module must see the same ones.
     .unsafeFlags(["-Xcc", "-D_GNU_SOURCE"]),
 ]
+/// What the program is made of does without Swift's regular expressions, which take a megabyte of each process.
+let lean: [SwiftSetting] =
+    strict + [.unsafeFlags(["-Xfrontend", "-disable-implicit-string-processing-module-import"])]
+/// What runs when a graph changes and not for each grain: small code before fast code.
+let small: [SwiftSetting] = lean + [.unsafeFlags(["-Osize"], .when(configuration: .release))]
 /// Targets that touch no memory by hand say so to the compiler.
-let memorySafe: [SwiftSetting] = strict + [.strictMemorySafety()]
+let memorySafe: [SwiftSetting] = small + [.strictMemorySafety()]
 
 /// A module map and static inline shims over something that Debian ships; no code of ours is compiled there.
 func header(_ name: String) -> Target { .systemLibrary(name: name, path: "Sources/C/\(name)") }
@@ -31,39 +36,39 @@ let package = Package(
         header("CRingLayout"),  // what lies in shared memory
 
         // Floor 1: values and rings.
-        .target(name: "Rings", dependencies: ["CRingLayout", "CLinux"], swiftSettings: strict),
+        .target(name: "Rings", dependencies: ["CRingLayout", "CLinux"], swiftSettings: lean),
         .target(
-            name: "Media", dependencies: ["CRingLayout"], swiftSettings: strict,
+            name: "Media", dependencies: ["CRingLayout"], swiftSettings: lean,
             linkerSettings: [.linkedLibrary("m")]),  // rounding of Double, where nothing imports Glibc
 
         // Floor 2: libav, the document, files.
-        .target(name: "AV", dependencies: ["CFFmpeg", "Rings", "Media"], swiftSettings: strict),
+        .target(name: "AV", dependencies: ["CFFmpeg", "Rings", "Media"], swiftSettings: lean),
         .target(name: "Graph", dependencies: ["Media"], swiftSettings: memorySafe),
-        .target(name: "Files", dependencies: ["CURing", "CLinux"], swiftSettings: strict),
+        .target(name: "Files", dependencies: ["CURing", "CLinux"], swiftSettings: lean),
 
         // Floor 3: what runs a graph.
         .target(
-            name: "Engine", dependencies: ["AV", "Graph", "Files", "Rings", "Media", "CLinux"], swiftSettings: strict),
+            name: "Engine", dependencies: ["AV", "Graph", "Files", "Rings", "Media", "CLinux"], swiftSettings: lean),
 
         // Floor 4: capabilities.
-        .target(name: "Capture", dependencies: ["Engine", "CSRT"], swiftSettings: strict),
-        .target(name: "Codecs", dependencies: ["Engine"], swiftSettings: strict),
-        .target(name: "Routing", dependencies: ["Engine"], swiftSettings: strict),
-        .target(name: "Watch", dependencies: ["Engine"], swiftSettings: strict),
-        .target(name: "HLS", dependencies: ["Engine"], swiftSettings: strict),
-        .target(name: "Recording", dependencies: ["Engine"], swiftSettings: strict),
-        .target(name: "Failover", dependencies: ["Engine"], swiftSettings: strict),
-        .target(name: "FrameCache", dependencies: ["Engine"], swiftSettings: strict),
+        .target(name: "Capture", dependencies: ["Engine", "CSRT"], swiftSettings: lean),
+        .target(name: "Codecs", dependencies: ["Engine"], swiftSettings: lean),
+        .target(name: "Routing", dependencies: ["Engine"], swiftSettings: lean),
+        .target(name: "Watch", dependencies: ["Engine"], swiftSettings: small),
+        .target(name: "HLS", dependencies: ["Engine"], swiftSettings: lean),
+        .target(name: "Recording", dependencies: ["Engine"], swiftSettings: small),
+        .target(name: "Failover", dependencies: ["Engine"], swiftSettings: small),
+        .target(name: "FrameCache", dependencies: ["Engine"], swiftSettings: small),
 
         // Floor 5: faces.
-        .target(name: "Store", dependencies: ["Engine", "CSQLite", "CLinux"], swiftSettings: strict),
+        .target(name: "Store", dependencies: ["Engine", "CSQLite", "CLinux"], swiftSettings: small),
         .target(
             name: "API", dependencies: ["Engine", "CMicroHTTPD", "CLinux"],
-            resources: [.embedInCode("Resources/dashboard.html")], swiftSettings: strict),
+            resources: [.embedInCode("Resources/dashboard.html")], swiftSettings: small),
 
         // The C library for other programs: checked here, built by tools/library.
         .target(
-            name: "PatchbayRing", dependencies: ["Rings", "Media", "CRingLayout", "CLinux"], swiftSettings: strict),
+            name: "PatchbayRing", dependencies: ["Rings", "Media", "CRingLayout", "CLinux"], swiftSettings: lean),
 
         // Floor 6: the program.
         .executableTarget(
@@ -73,7 +78,7 @@ let package = Package(
                 "Engine",
                 "Files", "CLinux",
             ],
-            swiftSettings: strict),
+            swiftSettings: small),
 
         // Tests mirror Sources.
         .testTarget(name: "MediaTests", dependencies: ["Media", "CRingLayout"], swiftSettings: strict),

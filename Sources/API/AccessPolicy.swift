@@ -1,5 +1,6 @@
 // Who may ask: the token, and the rules that keep a web page of somebody else from using the browser of somebody here
 // (DNS rebinding by Host, cross-site requests by Origin). Pure; decided before a body is read.
+import Media
 
 /// The rules of one listener.
 package struct AccessPolicy: Sendable {
@@ -76,7 +77,7 @@ package struct AccessPolicy: Sendable {
 
     private func checkOrigin(_ request: Request) throws(APIProblem) {
         guard let origin = request.headers["origin"] else { return }
-        guard let schemeEnd = origin.firstRange(of: "://") else { throw Self.foreign(origin) }
+        guard let schemeEnd = origin.find("://") else { throw Self.foreign(origin) }
         let authority = origin[schemeEnd.upperBound...].lowercased()
         if authority == request.headers["host"]?.lowercased() { return }
         let (host, port) = Self.split(authority)

@@ -1,6 +1,7 @@
 // Routes libav's log lines into a hook, at most `linesPerSecond` of them; lines beyond are counted, and the next line
 // that passes says how many. libav calls back on any of its threads.
 internal import CFFmpeg
+internal import Media
 internal import Synchronization
 
 /// libav's log, process wide.
@@ -73,8 +74,12 @@ package enum AVLog {
 
     /// libavformat 59.27, rtmpproto.c: "Unexpected stream %s, expecting %s".
     fileprivate static func countStranger(_ line: String) {
-        guard line.contains("Unexpected stream "), let range = line.lastRange(of: ", expecting ") else { return }
-        let expected = String(line[range.upperBound...].prefix { !$0.isNewline })
+        guard let found = line.find("Unexpected stream ") else { return }
+        var (rest, isExpecting) = (line[found.upperBound...], false)
+        // The last one: a stranger's stream may have such a name.
+        while let next = rest.find(", expecting ") { (rest, isExpecting) = (rest[next.upperBound...], true) }
+        guard isExpecting else { return }
+        let expected = String(rest.prefix { !$0.isNewline })
         keys.withLock { if let count = $0.strangers[expected] { $0.strangers[expected] = count + 1 } }
     }
 
@@ -83,14 +88,10 @@ package enum AVLog {
         guard let admitted else { return }
         var text = String(cString: line)
         while text.last?.isNewline == true { text.removeLast() }
-        for secret in keys.withLock({ $0.secrets }) { text = text.replacing(secret, with: "***") }
+        for secret in keys.withLock({ $0.secrets }) { text = text.substituting(secret, by: "***") }
         if admitted.suppressed > 0 { text += " (\(admitted.suppressed) lines before were left out)" }
         admitted.hook(Level(rawValue: level) ?? (level < Level.fatal.rawValue ? .fatal : .info), text)
     }
-}
-
-extension String {
-    fileprivate func lastRange(of text: String) -> Range<String.Index>? { ranges(of: text).last }
 }
 
 private nonisolated func logLine(

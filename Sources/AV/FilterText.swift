@@ -1,5 +1,6 @@
-// What a description of filters names, read without making any: libavfilter opens files while it parses. Any thread.
 internal import CFFmpeg
+// What a description of filters names, read without making any: libavfilter opens files while it parses. Any thread.
+internal import Media
 
 /// One filter of a description.
 package struct NamedFilter: Sendable, Equatable {
@@ -24,7 +25,7 @@ package func hasFilter(_ name: String) -> Bool {
 package func isHarmless(_ filter: NamedFilter) -> Bool {
     guard harmlessFilters.contains(filter.name) else { return false }
     // Some of these take the path of a font, a curve or a log; the first unnamed value of drawtext is one.
-    let hasPath = ["file", "path", "plot"].contains { filter.options.lowercased().contains($0) }
+    let hasPath = ["file", "path", "plot"].contains { filter.options.lowercased().find($0) != nil }
     let isUnnamed = filter.name == "drawtext" && !(filter.options.prefix { $0 != ":" }.contains("="))
     return !hasPath && !(isUnnamed && !filter.options.isEmpty)
 }

@@ -6,18 +6,42 @@
 internal import CFFmpeg
 package import Media
 
-/// Bytes that a muxer appends to; keeps its memory from fragment to fragment.
+/// Bytes that a muxer appends to. Whoever reads them either copies them and clears, which keeps the memory, or takes the
+/// memory itself. One thread.
 package final class ByteBuffer {
-    package private(set) var bytes: [UInt8] = []
+    private var memory = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+    /// How much was taken the last time: what comes next is about as long.
+    private var usual = 0
+    package private(set) var count = 0
 
-    package init(capacity: Int = 1 << 20) { bytes.reserveCapacity(capacity) }
+    package init() {}
+    deinit { memory.deallocate() }
 
-    package var count: Int { bytes.count }
+    /// Until the next change.
+    package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: memory[..<count]) }
 
     /// Forgets the content, keeps the memory.
-    package func clear() { bytes.removeAll(keepingCapacity: true) }
+    package func clear() { count = 0 }
 
-    package func append(_ new: UnsafeRawBufferPointer) { bytes.append(contentsOf: new) }
+    package func append(_ new: UnsafeRawBufferPointer) {
+        let end = count + new.count
+        if end > memory.count { grow(to: max(end, memory.count * 3 / 2, usual, 4096)) }
+        UnsafeMutableRawBufferPointer(rebasing: memory[count..<end]).copyMemory(from: new)
+        count = end
+    }
+
+    /// The content in its memory, which whoever takes it deallocates; the buffer begins anew.
+    package func take() -> UnsafeMutableRawBufferPointer {
+        defer { (memory, usual, count) = (UnsafeMutableRawBufferPointer(start: nil, count: 0), count, 0) }
+        return UnsafeMutableRawBufferPointer(rebasing: memory[..<count])
+    }
+
+    private func grow(to size: Int) {
+        let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 16)
+        larger.copyMemory(from: bytes)
+        memory.deallocate()
+        memory = larger
+    }
 }
 
 /// Writes fragmented MP4 (ISO/IEC 14496-12; CMAF, ISO/IEC 23000-19) into a buffer that the caller empties.

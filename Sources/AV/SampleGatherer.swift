@@ -28,8 +28,8 @@ struct SampleGatherer: ~Copyable {
         room.initialize(repeating: nil, count: planes)
         let channels = Int32(target.layout.channels)
         let size = av_samples_alloc(room, nil, channels, Int32(samples), target.sampleFormat.av, 0)
-        // A second of room: growing later would be libav's to do.
-        let fifo = av_audio_fifo_alloc(target.sampleFormat.av, channels, Int32(samples + target.sampleRate))
+        // What waits is less than a frame, and two blocks come on top at most: growing later would be libav's to do.
+        let fifo = av_audio_fifo_alloc(target.sampleFormat.av, channels, Int32(2 * samples + frameSamples))
         var frame = target
         frame.blockSamples = frameSamples
         let pool = av_buffer_pool_init(frame.bufferSize, nil)

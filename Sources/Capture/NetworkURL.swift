@@ -1,5 +1,6 @@
 // A URL of something on a network, taken apart: what libavformat is given, and what people may see. A pure value.
 import Graph
+import Media
 
 /// `scheme://[user[:password]@]host[:port][/path][?query]`.
 package struct NetworkURL: Sendable, Equatable {
@@ -18,7 +19,7 @@ package struct NetworkURL: Sendable, Equatable {
 
     /// Nil where it is none.
     package init?(_ text: String, key: String? = nil) {
-        guard let colon = text.firstRange(of: "://") else { return nil }
+        guard let colon = text.find("://") else { return nil }
         scheme = text[..<colon.lowerBound].lowercased()
         let rest = text[colon.upperBound...]
         let authorityEnd = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex
@@ -110,7 +111,7 @@ package struct NetworkURL: Sendable, Equatable {
 
     /// `text` without what must not be seen.
     package func masked(_ text: String) -> String {
-        secrets.reduce(text) { $0.replacing($1, with: Secret.mask) }
+        secrets.reduce(text) { $0.substituting($1, by: Secret.mask) }
     }
 
     /// The name that RTMP's publishers must give, nil where any will do: what stands behind the application.

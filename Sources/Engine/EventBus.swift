@@ -35,8 +35,8 @@ package final class EventBus: Sendable {
     }
 
     private struct State {
-        /// Event `id` stands at `id % count`.
-        var places: [PostedEvent?]
+        /// By id, `first` to `last`; takes memory as events come.
+        var kept: [UInt64: PostedEvent] = [:]
         /// The id before the first event of this run.
         var floor: UInt64
         /// The oldest that is kept; `last + 1` when none is.
@@ -59,8 +59,7 @@ package final class EventBus: Sendable {
         self.clock = clock
         self.limits = limits
         let floor = UInt64(max(clock.wall, 0) / 1000)
-        state = Mutex(
-            State(places: Array(repeating: nil, count: limits.events), floor: floor, first: floor + 1, last: floor))
+        state = Mutex(State(floor: floor, first: floor + 1, last: floor))
     }
 
     /// Goes on behind the last id of the run before, as a journal knows it. Before the first post; afterwards it does
@@ -87,7 +86,7 @@ package final class EventBus: Sendable {
         let (id, wakes) = state.withLock { state in
             let posted = PostedEvent(id: state.last + 1, event, instant, members)
             makeRoom(for: posted.text.count, &state)
-            state.places[Int(posted.id % UInt64(limits.events))] = posted
+            state.kept[posted.id] = posted
             state.last = posted.id
             state.bytes += posted.text.count
             state.posted[event.type.index] += 1
@@ -101,8 +100,7 @@ package final class EventBus: Sendable {
         while state.first <= state.last,
             state.last - state.first + 1 >= UInt64(limits.events) || state.bytes + bytes > limits.bytes
         {
-            let place = Int(state.first % UInt64(limits.events))
-            if let oldest = state.places[place] {
+            if let oldest = state.kept.removeValue(forKey: state.first) {
                 state.bytes -= oldest.text.count
                 for (key, reader) in state.readers where reader.cursor < oldest.id && reader.filter.admits(oldest.event)
                 {
@@ -110,7 +108,6 @@ package final class EventBus: Sendable {
                     state.missed += 1
                 }
             }
-            state.places[place] = nil
             state.first += 1
         }
     }
@@ -162,7 +159,7 @@ package final class EventBus: Sendable {
             }
             while reader.cursor < state.last {
                 reader.cursor += 1
-                guard let posted = state.places[Int(reader.cursor % UInt64(limits.events))] else { continue }
+                guard let posted = state.kept[reader.cursor] else { continue }
                 if reader.filter.admits(posted.event) { return .event(posted) }
             }
             return .nothing

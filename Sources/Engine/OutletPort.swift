@@ -80,7 +80,7 @@ package final class OutletPort: @unchecked Sendable {
     package var label: String { "\(node).\(name)" }
 
     /// The file of its ring: the label, with `~` for the `/` of nodes inside sub-graphs.
-    func path(in folder: String) -> String { folder + "/" + label.replacing("/", with: "~") }
+    func path(in folder: String) -> String { folder + "/" + label.substituting("/", by: "~") }
 
     // MARK: The public name
 

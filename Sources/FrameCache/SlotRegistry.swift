@@ -107,7 +107,7 @@ package final class SlotRegistry: Sendable {
             if Identifier.isValid(name) {
                 files.append((name, UInt64(status.st_ino)))
             } else {
-                outlets[UInt64(status.st_ino)] = name.replacing("~", with: "/")
+                outlets[UInt64(status.st_ino)] = name.substituting("~", by: "/")
             }
         }
         let before = found.withLock { $0 }

@@ -174,9 +174,8 @@ final class RenditionWriter {
     private func takeInitSegment() -> InitSegment? {
         guard let format = newFormat, let open, output.count > 0 else { return nil }
         newFormat = nil
-        defer { output.clear() }
         return InitSegment(
-            bytes: SegmentBytes(output.bytes), format: format, sequence: open.sequence,
+            bytes: SegmentBytes(taking: output), format: format, sequence: open.sequence,
             isDiscontinuity: open.isDiscontinuity)
     }
 
@@ -192,7 +191,7 @@ final class RenditionWriter {
             guard hasMedia else { return finished }
             finished.initSegment = takeInitSegment()
             try muxer?.cut()
-            finished.bytes = SegmentBytes(output.bytes)
+            finished.bytes = SegmentBytes(taking: output)
         } catch {
             muxer = nil
             finished.fault = error

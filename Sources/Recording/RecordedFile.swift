@@ -87,7 +87,7 @@ final class RecordedFile {
         let output = muxer.muxer.output
         defer { output.clear() }
         guard output.count > 0 else { return .written }
-        switch output.bytes.withUnsafeBytes({ file.append($0) }) {
+        switch file.append(output.bytes) {
         case .accepted:
             file.flush()
             return .written

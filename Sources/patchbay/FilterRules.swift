@@ -2,6 +2,7 @@
 // What the start-up file set stays. Any thread.
 import AV
 import Graph
+import Media
 
 enum FilterRules {
     /// A fault for each description and each command that `new` brings, that `old` does not have and that may open something.
@@ -30,7 +31,9 @@ enum FilterRules {
         (settings["commands"]?.object?.members ?? []).compactMap { name, value in
             guard known?["commands"]?[name] != value else { return nil }
             let text = name + " " + (value.string ?? "")
-            guard ["file", "path", "plot", "reinit"].contains(where: text.lowercased().contains) else { return nil }
+            guard ["file", "path", "plot", "reinit"].contains(where: { text.lowercased().find($0) != nil }) else {
+                return nil
+            }
             return fault(["nodes", id, "settings", "commands", name], "the command \"\(text.prefix(80))\"")
         }
     }

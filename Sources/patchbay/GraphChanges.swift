@@ -68,16 +68,28 @@ struct UTCTime: Equatable {
     let nanoseconds: Int64
 
     init?(_ text: String) {
-        guard text.utf8.allSatisfy({ $0 < 0x80 }),
-            let match = text.wholeMatch(of: /(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?Z/),
-            let year = Int64(match.1), let month = Int64(match.2), let day = Int64(match.3), let hour = Int64(match.4),
-            let minute = Int64(match.5), let second = Int64(match.6)
-        else { return nil }
+        let shape = Array("0000-00-00T00:00:00".utf8)
+        var bytes = Array(text.utf8)
+        guard bytes.popLast() == UInt8(ascii: "Z"), bytes.count >= shape.count else { return nil }
+        let isDigit = { (byte: UInt8) in UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte }
+        guard zip(bytes, shape).allSatisfy({ isDigit($1) ? isDigit($0) : $0 == $1 }) else { return nil }
+        func number(_ places: Range<Int>) -> Int64 {
+            bytes[places].reduce(0) { $0 * 10 + Int64($1 - UInt8(ascii: "0")) }
+        }
+        let (year, month, day) = (number(0..<4), number(5..<7), number(8..<10))
+        let (hour, minute, second) = (number(11..<13), number(14..<16), number(17..<19))
         guard (1970...2261).contains(year), (1...12).contains(month),
             (1...Self.days(in: month, of: year)).contains(day), hour < 24, minute < 60, second < 60
         else { return nil }
-        let digits = match.7.map(String.init) ?? ""
-        let fraction = Int64(digits + String(repeating: "0", count: 9 - digits.count)) ?? 0
+        let point = shape.count
+        var fraction: Int64 = 0
+        if bytes.count > point {
+            let digits = bytes.dropFirst(point + 1)
+            guard bytes[point] == UInt8(ascii: "."), (1...9).contains(digits.count), digits.allSatisfy(isDigit) else {
+                return nil
+            }
+            fraction = (digits.count..<9).reduce(number(point + 1..<bytes.count)) { value, _ in value * 10 }
+        }
         let days =
             (1970..<year).reduce(Int64(0)) { $0 + (Self.isLeap($1) ? 366 : 365) }
             + (1..<month).reduce(Int64(0)) { $0 + Self.days(in: $1, of: year) } + day - 1

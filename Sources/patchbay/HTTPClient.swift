@@ -2,6 +2,7 @@
 // engine. Blocks, five seconds at most for each read unless it is told to be more patient.
 import API
 import CLinux
+import Media
 
 /// Asks an engine.
 struct HTTPClient {
@@ -143,7 +144,7 @@ struct HTTPClient {
             quietTurns = 0
             rest += piece.prefix(count)
             if !isBody {
-                guard rest.firstRange(of: Array("\r\n\r\n".utf8)) != nil else { continue }
+                guard rest.find(Array("\r\n\r\n".utf8)) != nil else { continue }
                 let (status, body) = try Self.split(rest)
                 guard status == 200 else {
                     throw Failure("the engine answers \(status): \(String(decoding: body, as: UTF8.self))")
@@ -195,7 +196,7 @@ struct HTTPClient {
 
     /// Checks the status line and cuts off the head. The engine answers these requests with a length, never in chunks.
     static func split(_ answer: [UInt8]) throws(Failure) -> (status: Int, body: [UInt8]) {
-        guard let end = answer.firstRange(of: Array("\r\n\r\n".utf8)) else {
+        guard let end = answer.find(Array("\r\n\r\n".utf8)) else {
             throw Failure("the answer is not HTTP: is that a Patchbay engine?")
         }
         let status = String(decoding: answer.prefix { $0 != UInt8(ascii: "\r") }, as: UTF8.self)

@@ -72,7 +72,7 @@ struct IngestGraph {
 
     private static func source(_ arguments: Arguments) throws(UsageError) -> Source {
         let text = arguments.operands[0]
-        guard text.contains("://"), !text.hasPrefix("file://") else {
+        guard text.find("://") != nil, !text.hasPrefix("file://") else {
             let path = text.hasPrefix("file://") ? String(text.dropFirst(7)) : text
             guard access(path, R_OK) == 0 else {
                 throw UsageError("\(path): \(errorText(linux_errno())); expected a URL or a file that can be read.")

@@ -1,5 +1,6 @@
 // The command line: each command declares its options once; parsing, environment variables and `--help` derive from that.
 // Pure values.
+import Media
 
 /// One option of a command.
 struct Option: Sendable {
@@ -22,7 +23,7 @@ struct Option: Sendable {
     }
 
     /// `PATCHBAY_RING_MEMORY`.
-    var variable: String { "PATCHBAY_" + name.uppercased().replacing("-", with: "_") }
+    var variable: String { "PATCHBAY_" + name.uppercased().substituting("-", by: "_") }
     fileprivate var usage: String { "--\(name)" + (value.map { " \($0)" } ?? "") }
 }
 

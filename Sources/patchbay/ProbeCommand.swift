@@ -40,7 +40,7 @@ struct ProbeTarget {
 
     init(_ text: String) throws(UsageError) {
         isPeer = text.hasPrefix("srt://")
-        guard isPeer || !text.contains("://") || text.hasPrefix("file://") else {
+        guard isPeer || text.find("://") == nil || text.hasPrefix("file://") else {
             throw UsageError("\"\(text)\" can't be probed; expected a file or srt://HOST:PORT.")
         }
         name = isPeer ? String(text.prefix { $0 != "?" }) : text

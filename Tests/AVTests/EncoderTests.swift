@@ -132,7 +132,7 @@ func presentationTimes(_ bytes: [UInt8]) -> [Int64] {
         let coded = encoder.format
         _ = consume encoder
         #expect(lender.given.load(ordering: .relaxed) == count)
-        return (output.bytes, pts, coded)
+        return (Array(output.bytes), pts, coded)
     }
 
     static func format(_ pixels: String, rate: Rational, order: FieldOrder = .progressive) throws -> VideoFormat {
@@ -274,7 +274,7 @@ func presentationTimes(_ bytes: [UInt8]) -> [Int64] {
         // All that went in comes out: what was sent, and the priming before it.
         let sent = blocks * block * (coded.audio?.sampleRate ?? 0) / rate
         #expect(Int(packets) * coded.frameSamples >= sent)
-        #expect(presentationTimes(muxer.output.bytes).first == MediaTime(nanoseconds: first).ticks(timeBase: codedRate))
+        #expect(presentationTimes(Array(muxer.output.bytes)).first == MediaTime(nanoseconds: first).ticks(timeBase: codedRate))
         let path = scratch.file("made.mp4")
         try Data(muxer.output.bytes).write(to: URL(fileURLWithPath: path))
         let probe = try scratch.ffprobe(

@@ -123,7 +123,7 @@ extension Validator {
                 }
             }
         }
-        return kind.map { "put \("aeiou".contains($0.name.prefix(1)) ? "an" : "a") \($0.name) between" }
+        return kind.map { "put \($0.name.prefix(1).contains(where: "aeiou".contains) ? "an" : "a") \($0.name) between" }
     }
 
     // MARK: Programs

@@ -5,6 +5,7 @@ import CLinux
 import Files
 import FrameCache
 import Graph
+import Media
 import Rings
 
 /// The rings of one engine's port.
@@ -30,7 +31,7 @@ struct RingPlace {
             throw UsageError(
                 "\"\(name)\" is no name of a ring; expected a slot such as cam1, or an outlet such as camera.video.")
         }
-        return folder + "/" + name.replacing("/", with: "~")
+        return folder + "/" + name.substituting("/", by: "~")
     }
 
     /// Every ring, by name; those that are none are left out.
@@ -38,7 +39,7 @@ struct RingPlace {
         namesInFolder(folder).filter { !$0.hasPrefix(".") && $0 != "engine.lock" }.sorted().compactMap { name in
             do throws(RingError) {
                 return (
-                    name.replacing("~", with: "/"), try RingMapping.open(path: folder + "/" + name, populates: false)
+                    name.substituting("~", by: "/"), try RingMapping.open(path: folder + "/" + name, populates: false)
                 )
             } catch { return nil }
         }

@@ -59,7 +59,7 @@ enum Y4M {
             switch part.first {
             case "W": width = value
             case "H": height = value
-            case "F": rate = value.replacing(":", with: "/")
+            case "F": rate = value.substituting(":", by: "/")
             case "I": fields = value == "t" ? "top" : value == "b" ? "bottom" : "progressive"
             case "C":
                 guard let known = pixelFormat(value) else { return nil }
