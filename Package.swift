@@ -45,10 +45,12 @@ let package = Package(
         .target(name: "AV", dependencies: ["CFFmpeg", "Rings", "Media"], swiftSettings: lean),
         .target(name: "Graph", dependencies: ["Media"], swiftSettings: memorySafe),
         .target(name: "Files", dependencies: ["CURing", "CLinux"], swiftSettings: lean),
+        .target(name: "Meters", dependencies: ["Media"], swiftSettings: lean),
 
         // Floor 3: what runs a graph.
         .target(
-            name: "Engine", dependencies: ["AV", "Graph", "Files", "Rings", "Media", "CLinux"], swiftSettings: lean),
+            name: "Engine", dependencies: ["AV", "Graph", "Files", "Meters", "Rings", "Media", "CLinux"],
+            swiftSettings: lean),
 
         // Floor 4: capabilities.
         .target(name: "Capture", dependencies: ["Engine", "CSRT"], swiftSettings: lean),
@@ -82,6 +84,7 @@ let package = Package(
 
         // Tests mirror Sources.
         .testTarget(name: "MediaTests", dependencies: ["Media", "CRingLayout"], swiftSettings: strict),
+        .testTarget(name: "MetersTests", dependencies: ["Meters", "Media"], swiftSettings: strict),
         .testTarget(
             name: "CaptureTests",
             dependencies: ["Capture", "Codecs", "Routing", "Engine", "AV", "Files", "Graph", "Media", "GraphHarness"],

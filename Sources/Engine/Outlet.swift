@@ -49,6 +49,7 @@ package final class Outlet: @unchecked Sendable {
     private static let largestPacket = 32 << 20
     private var stageBegin: Int64 = 0
     package private(set) var format: StreamFormat?
+    private var content: ContentMeter?
     package private(set) var pictureStore: RingPictureStore?
 
     init(_ port: OutletPort, lane: Lane, services: EngineServices, isUnpaced: Bool) {
@@ -217,12 +218,12 @@ package final class Outlet: @unchecked Sendable {
     }
 
     package func publish(_ claim: consuming FrameClaim, _ grain: Grain, sideData: UnsafeRawBufferPointer? = nil) {
-        let grain = stamped(grain)
         // Claimed before the ring was renewed: its buffer is not one of this ring's.
         guard frames?.owns(claim) ?? false else {
             port.refused.wrappingAdd(1, ordering: .relaxed)
             return
         }
+        let grain = stamped(judged(grain, UnsafeRawBufferPointer(claim.bytes)))
         frames?.publish(claim, grain, sideData: sideData)
         published(grain)
     }
@@ -231,7 +232,11 @@ package final class Outlet: @unchecked Sendable {
     package func publish(
         held buffer: Int32, _ grain: Grain, sideData: UnsafeRawBufferPointer? = nil
     ) -> Published {
-        let grain = stamped(grain)
+        var grain = grain
+        if let pool = frames?.pool {
+            grain = judged(grain, UnsafeRawBufferPointer(start: pool.address(of: buffer), count: pool.bufferSize))
+        }
+        grain = stamped(grain)
         let published = frames?.publish(held: buffer, grain, sideData: sideData) ?? .inUse
         if case .done = published { self.published(grain) }
         return published
@@ -272,6 +277,15 @@ package final class Outlet: @unchecked Sendable {
         leastCapacity = max(leastCapacity, UInt64(size) * 4)
         do throws(NodeFault) { try renew(format) } catch { return false }
         return true
+    }
+
+    /// With flags for what it shows, while somebody wants to know.
+    private func judged(_ grain: Grain, _ bytes: UnsafeRawBufferPointer) -> Grain {
+        guard port.contentWatches.load(ordering: .relaxed) > 0, let format else { return grain }
+        if content?.judges(format) != true { content = ContentMeter(format) }
+        var grain = grain
+        content?.judge(&grain, bytes)
+        return grain
     }
 
     /// Stamps the ledger; the first grain after a restart is a marked discontinuity.

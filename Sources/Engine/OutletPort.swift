@@ -40,6 +40,8 @@ package final class OutletPort: @unchecked Sendable {
     package let stage = LatencyHistogram()
     /// Grains refused because they were too large for the ring.
     package let refused = Atomic<UInt64>(0)
+    /// How many want to know what its grains show.
+    let contentWatches = Atomic<Int>(0)
     /// PTS of the newest grain, nanoseconds.
     package let newest = Atomic<Int64>(.min)
     /// Grains a second, as the sampler measures.
