@@ -41,7 +41,7 @@ struct ContentMeter {
 package final class ContentWatch: Sendable {
     private let port: OutletPort
 
-    package init(_ port: OutletPort) {
+    init(_ port: OutletPort) {
         self.port = port
         port.contentWatches.wrappingAdd(1, ordering: .relaxed)
     }

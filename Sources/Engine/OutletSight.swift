@@ -32,6 +32,10 @@ package struct OutletSight: Sendable {
     package var label: String { port.label }
     package var type: MediaType { port.type }
 
+    /// Has what its grains show judged, so that their flags say it, until the watch is let go of. Of coded outlets nothing
+    /// is.
+    package func watchContent() -> ContentWatch { ContentWatch(port) }
+
     /// A few atomic loads and a copy of 256 bytes.
     package func look() -> Look {
         var look = Look(signal: port.condition)

@@ -25,6 +25,8 @@ package actor FailoverNode: ControlNode {
     private var conditions = ConditionMachine()
     private(set) var watches: [InputWatch] = []
     private var listening: SignalListening?
+    /// While a condition asks what the inputs show.
+    private var contentWatches: [ContentWatch] = []
     private var mustFind = true
     private var hasEnded = false
     /// What the switch was told last.
@@ -95,6 +97,7 @@ package actor FailoverNode: ControlNode {
     package func ended() async {
         hasEnded = true
         listening = nil
+        contentWatches = []
         for (_, continuation) in asked { continuation.resume(returning: .didNotStart) }
         asked = [:]
     }
@@ -110,6 +113,8 @@ package actor FailoverNode: ControlNode {
             return watch
         }
         listening = context.listen(to: sights)
+        let isContentAsked = settings.conditions.contains { $0.measure.kind == .content }
+        contentWatches = isContentAsked ? sights.map { $0.outlet.watchContent() } : []
     }
 
     private func look() {

@@ -21,8 +21,8 @@ private final class Rig: Sendable {
 
     static func nodes(_ keeper: JSONObject, main: String = "live", backup: String = "live") -> JSON {
         [
-            "a": ["kind": "source.told", "settings": ["mark": 1, "mode": .string(main)]],
-            "b": ["kind": "source.told", "settings": ["mark": 2, "mode": .string(backup)]],
+            "a": ["kind": "source.told", "settings": ["mode": .string(main)]],
+            "b": ["kind": "source.told", "settings": ["mode": .string(backup)]],
             "air": [
                 "kind": "switch", "inputs": ["main": ["video": "a.video"], "backup": ["video": "b.video"]],
             ],
@@ -152,6 +152,24 @@ private func types(_ subscription: EventSubscription) -> [EventType] {
         await rig.end()
     }
 
+    @Test("A picture that stands is left for one that moves until it moves again")
+    func standing() async throws {
+        let rig = try await Rig()
+        #expect(await rig.settles(on: "main"))
+        #expect(await rig.isWell("backup"))
+        try await rig.run.engine.patch(
+            JSONPatch([.add(["nodes", "keeper", "settings", "conditions"], [["on": "frozen", "for": "300ms"]])]),
+            ifMatch: nil)
+        try await rig.tell("a", "frozen")
+        #expect(await rig.settles(on: "backup"))
+        let entry = await rig.status()["switches"]?.array?.first
+        #expect(entry?["reason"] == "content" && entry?["detail"] == "frozen for 300ms")
+        try await rig.tell("a", "live")
+        #expect(await rig.settles(on: "main"))
+        #expect(await rig.reasons() == ["failback", "content"])
+        await rig.end()
+    }
+
     @Test("A choice is shown while another transaction is under way, and written down behind it")
     func ahead() async throws {
         let rig = try await Rig()
@@ -225,7 +243,7 @@ private func types(_ subscription: EventSubscription) -> [EventType] {
         await rig.end()
     }
 
-    @Test("Content that is flagged for long enough, and an input that comes back with larger pictures")
+    @Test("Black for long enough, and an input that comes back with larger pictures")
     func conditions() async throws {
         let rig = try await Rig()
         #expect(await rig.settles(on: "main"))

@@ -1,4 +1,4 @@
-// A source that is told what to do: gives pictures of one colour, none, or no signal.
+// A source that is told what to do: gives pictures, none, or no signal.
 import CRingLayout
 import Engine
 import Foundation
@@ -8,14 +8,12 @@ import Rings
 import Synchronization
 
 struct ToldSettings: NodeSettings {
-    static let mark = Setting("mark", default: 1, "The value of every byte of its pictures.")
-    /// `live`, `wide` (the same with larger pictures), `black` (they are flagged so), `mute` (nothing comes and nothing is
-    /// said), `none` (it says that it has no signal).
+    /// `live` (each picture of another colour), `wide` (the same, larger), `frozen`, `black`, `mute` (nothing comes and
+    /// nothing is said), `none` (it says that it has no signal).
     static let mode = Setting("mode", default: "live", "What it does.", isLive: true)
-    static let declarations: [SettingDeclaration] = .of(mark, mode)
-    let mark: Int
+    static let declarations: [SettingDeclaration] = .of(mode)
     let mode: String
-    init(_ values: SettingValues) { (mark, mode) = (values[Self.mark], values[Self.mode]) }
+    init(_ values: SettingValues) { mode = values[Self.mode] }
 }
 
 /// Small pictures at 50 Hz.
@@ -52,12 +50,17 @@ actor ToldSource: DataNode {
         guard !["mute", "none"].contains(settings.mode) else { return .again }
         do throws(NodeFault) { try outlet.declare(.rawVideo(format)) } catch { return .failed(error) }
         guard let claim = outlet.claim() else { return .again }
-        claim.bytes.initializeMemory(as: UInt8.self, repeating: UInt8(settings.mark))
+        let colour =
+            switch settings.mode {
+            case "frozen": UInt8(100)
+            case "black": UInt8(16)
+            default: UInt8(40 + picture * 37 % 200)
+            }
+        claim.bytes.initializeMemory(as: UInt8.self, repeating: colour)
         var grain = Grain.empty()
         (grain.pts, grain.duration, grain.isKey) = (due, 20_000_000, true)
         grain.origin = context.timeline.instant(of: MediaTime(nanoseconds: due))
         grain.size = UInt32(format.planes.size)
-        if settings.mode == "black" { grain.flags |= UInt32(PBR_GRAIN_BLACK) }
         outlet.publish(claim, grain)
         return .again
     }
