@@ -113,8 +113,15 @@ private func check(_ scratch: Scratch) -> [Finding] {
             try await run.start(graph(clip.path, pace: "realtime", loop: true))
             let video = "live/test/one/video.m3u8"
             #expect(await eventually { scratch.text(video).components(separatedBy: "#EXTINF").count > 3 })
-            // As a kill -9 at this instant would leave it.
-            try scratch.copy("live", to: copy)
+            // As a kill -9 at one instant would leave it: a copy takes a while, in which nothing may have changed.
+            let lists = ["video", "audio"].map { "live/test/one/\($0).m3u8" }
+            let isOfOneInstant = await eventually {
+                let before = lists.map { scratch.text($0) }
+                try? scratch.copy("live", to: copy)
+                let segments = before.map { $0.components(separatedBy: "#EXTINF").count }
+                return lists.map { scratch.text($0) } == before && segments[0] == segments[1]
+            }
+            #expect(isOfOneInstant)
             #expect(await run.drain())
             #expect(scratch.text(video).hasSuffix("#EXT-X-ENDLIST\n"))
         }
