@@ -61,8 +61,8 @@ final class HLSOutput {
         path = settings.path
         var options = LiveStream.Settings()
         options.window = settings.window
-        // Nobody watches a file while it is made, and the sink waits for the disk: the newest segment is enough.
-        if context.isUnpaced { options.memoryLimit = 1 << 20 }
+        // Nobody watches a file while it is made.
+        options.keepsListed = !context.isUnpaced
         stream = LiveStream(
             renditions.map { RenditionDescription(name: $0.name, kind: $0.kind, codec: nil) }, settings: options,
             recovered: recovered, now: MediaTime(nanoseconds: context.now))
@@ -166,7 +166,8 @@ final class HLSOutput {
 
     func tick(now: MediaTime) {
         if now >= nextCollection {
-            nextCollection = now + .seconds(1)
+            // As fast as the machine can, segments come many a second.
+            nextCollection = now + (context.isUnpaced ? .milliseconds(50) : .seconds(1))
             stream.written(folder.newlyWritten())
             folder.carryOut(stream.collect(now: now))
             if let fault = folder.newFault() {

@@ -55,7 +55,7 @@ struct LiveState {
         self.settings = settings
         run = recovered.run
         targetDuration = recovered.targetDuration
-        memory = SegmentMemory(limit: settings.memoryLimit)
+        memory = SegmentMemory(limit: settings.memoryLimit, keepsListed: settings.keepsListed)
         renditions = descriptions.map { Rendition(description: $0, discontinuity: recovered.discontinuities) }
         let target = recovered.targetDuration ?? 0
         for i in renditions.indices {

@@ -40,6 +40,8 @@ package final class LiveStream: Sendable {
         package var window = 6
         /// Bytes of segments held in memory; beyond it the oldest are served from disk alone.
         package var memoryLimit = 256 << 20
+        /// Whether they stay there while a playlist names them, or only until the disk has them.
+        package var keepsListed = true
         package init() {}
     }
 

@@ -10,11 +10,13 @@ struct SegmentMemory {
     }
 
     let limit: Int
+    /// Whether a segment stays while a playlist names it; else it goes as soon as it is on disk.
+    let keepsListed: Bool
     private(set) var total = 0
     private var order: [String] = []
     private var entries: [String: Entry] = [:]
 
-    init(limit: Int) { self.limit = limit }
+    init(limit: Int, keepsListed: Bool) { (self.limit, self.keepsListed) = (limit, keepsListed) }
 
     subscript(name: String) -> SegmentBytes? { entries[name]?.segment }
 
@@ -29,7 +31,7 @@ struct SegmentMemory {
     /// The disk has it.
     mutating func written(_ name: String) {
         entries[name]?.isOnDisk = true
-        if entries[name]?.isUnlisted ?? false { remove(name) }
+        if !keepsListed || entries[name]?.isUnlisted ?? false { remove(name) }
     }
 
     /// No playlist names it any more.

@@ -159,6 +159,26 @@ private final class Origin {
         #expect(stream.resource("../secret") == nil)
     }
 
+    @Test("Where nobody watches, a segment leaves memory once the disk has it, listed or not")
+    func unwatchedSegmentsAreOnDiskAlone() {
+        var settings = LiveStream.Settings()
+        settings.keepsListed = false
+        let stream = LiveStream(
+            [RenditionDescription(name: "v", kind: .video, codec: nil)], settings: settings,
+            recovered: RecoveredPath(files: [], playlists: [:], unixMilliseconds: 1), now: .zero)
+        stream.setTargetDuration(2)
+        _ = stream.add(
+            SegmentBytes([UInt8](repeating: 1, count: 1000)), rendition: "v", sequence: 0, start: .zero,
+            duration: .seconds(2), isDiscontinuity: false, wallClock: nil, now: .zero)
+        #expect(stream.usage.bytes == 1000)
+        stream.written(["v-1-0-0.m4s"])
+        #expect(stream.usage.bytes == 0)
+        guard case .file(_, 1000)? = stream.resource("v-1-0-0.m4s")?.body else {
+            Issue.record("not on disk")
+            return
+        }
+    }
+
     @Test("A segment that no playlist names leaves memory once the disk has it, and not before")
     func unlistedSegmentsAreOnDiskAlone() {
         let stream = LiveStream(
