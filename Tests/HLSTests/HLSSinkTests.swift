@@ -179,9 +179,13 @@ private func check(_ scratch: Scratch) -> [Finding] {
         }
         let listed = { playlist().components(separatedBy: "#EXTINF").count - 1 }
         #expect(await eventually { listed() >= 1 })
-        // Nothing can be written where a file stands in place of the folder; this holds for root as well.
-        try FileManager.default.moveItem(atPath: folder, toPath: folder + ".away")
-        #expect(FileManager.default.createFile(atPath: folder, contents: nil))
+        // Nothing can be written where a file stands in place of the folder; this holds for root as well. The sink makes
+        // a folder that is gone anew: until the file is quicker.
+        let isInPlace = await eventually {
+            try? FileManager.default.moveItem(atPath: folder, toPath: "\(folder).\(UUID())")
+            return FileManager.default.createFile(atPath: folder, contents: nil)
+        }
+        #expect(isInPlace)
         #expect(await eventually { listed() >= 3 })
         try FileManager.default.removeItem(atPath: folder)
         #expect(await eventually { scratch.names(in: "live/test/one").contains { $0.hasSuffix(".m4s") } })
