@@ -13,7 +13,7 @@ import Watch
 enum Kinds {
     static let all = [
         NodeKind(PatternSource.self), NodeKind(FileSource.self), NodeKind(SRTSource.self), NodeKind(URLSource.self),
-        NodeKind(RingSource.self),
+        NodeKind(RingSource.self), NodeKind(FaultNode.self),
         NodeKind(DecodeNode.self), NodeKind(VideoEncodeNode.self), NodeKind(AudioEncodeNode.self),
         NodeKind(SwitchNode.self), NodeKind(FilterNode.self),
         NodeKind(HLSSink.self), NodeKind(RecordSink.self), NodeKind(RingSink.self), NodeKind(NullSink.self),

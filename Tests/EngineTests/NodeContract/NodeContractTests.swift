@@ -47,6 +47,17 @@ struct Subject: Sendable, CustomTestStringConvertible {
                 ("spare/video", "source.rawpictures"), ("spare/audio", "source.rawsound"),
             ], outlets: ["video", "audio"], change: ("size", "32x18")),
         Subject(
+            name: "source.fault", inputs: [("video", "source.rawpictures"), ("audio", "source.rawsound")],
+            outlets: ["video", "audio"],
+            settings: [
+                "faults": [["kind": "drop"], ["kind": "corrupt"], ["kind": "jitter", "by": "3ms"]],
+                "random": ["every": "20ms", "for": "20ms"],
+            ]),
+        Subject(
+            name: "source.fault", inputs: [("video", "source.codedpictures"), ("audio", "source.codedsound")],
+            outlets: ["video", "audio"],
+            settings: ["faults": [["kind": "corrupt"]], "random": ["every": "20ms", "for": "20ms"]]),
+        Subject(
             name: "filter", inputs: [("video", "source.rawpictures")], outlets: ["video"],
             settings: ["description": "yadif=mode=1,scale=32:18"], change: ("threads", 2)),
         Subject(
@@ -113,7 +124,7 @@ struct Subject: Sendable, CustomTestStringConvertible {
     static let kinds =
         TestEngine.withFaults + [
             NodeKind(HLSSink.self), NodeKind(RecordSink.self), NodeKind(RingSink.self), NodeKind(URLSource.self),
-            NodeKind(SwitchNode.self), NodeKind(FilterNode.self),
+            NodeKind(SwitchNode.self), NodeKind(FilterNode.self), NodeKind(FaultNode.self),
             NodeKind(ScriptedSource<RawVideoScript>.self),
             NodeKind(ScriptedSource<RawAudioScript>.self), NodeKind(ScriptedSource<CodedVideoScript>.self),
             NodeKind(ScriptedSource<CodedAudioScript>.self),
