@@ -115,6 +115,26 @@ extension GraphRun {
         #expect(await run.drain())
     }
 
+    @Test("An input that comes back when all were silent is not held up by one that has ended")
+    func comesBackAlone() async throws {
+        let (run, scratch) = try await run([
+            "a": Self.camera(1, JSONObject([("free", true), ("grains", 300), ("pause", 20)])),
+            "b": Self.camera(2, JSONObject([("free", true), ("grains", 30)])),
+            "filter": [
+                "kind": "filter", "inputs": ["video": ["ground": "a.video", "logo": "b.video"]],
+                "settings": ["description": "[ground][logo]overlay=0:0:format=yuv420"],
+            ],
+            "marks": ["kind": "sink.marks", "inputs": ["video": "filter.video"]],
+        ])
+        _ = scratch
+        try #require(await eventually { await run.engine.nodeStatus("b")?["state"] == "finished" })
+        // The filters have ended for want of inputs, and begin anew.
+        try #require(await eventually { MarkSink.pictureCount(run.ringFolder) >= 20 })
+        try await run.patch([["op": "add", "path": "/nodes/a/settings/pause", "value": 0]])
+        #expect(await eventually { MarkSink.last(run.ringFolder).picture?.pts == 299 * 20_000_000 })
+        #expect(await run.finish())
+    }
+
     @Test("Commands change running filters, and those of a new graph")
     func commands() async throws {
         let (run, scratch) = try await run(

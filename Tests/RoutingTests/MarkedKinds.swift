@@ -15,7 +15,10 @@ struct MarkedSettings: NodeSettings {
     static let mute = Setting("mute", default: false, "Delivers nothing.", isLive: true)
     static let grains = Setting("grains", default: 0, "Ends after so many pictures; 0 never does.")
     static let free = Setting("free", default: false, "As fast as it is read.")
-    static let declarations: [SettingDeclaration] = .of(mark, size, rate, sampleRate, late, mute, grains, free)
+    static let pause = Setting(
+        "pause", default: 0, "Has no signal after so many pictures, until this is another number; 0 never.",
+        isLive: true)
+    static let declarations: [SettingDeclaration] = .of(mark, size, rate, sampleRate, late, mute, grains, free, pause)
     let mark: Int
     let size: PictureSize
     let rate: FrameRate
@@ -24,6 +27,7 @@ struct MarkedSettings: NodeSettings {
     let isMute: Bool
     let grains: Int
     let isFree: Bool
+    let pause: Int
     init(_ values: SettingValues) {
         mark = values[Self.mark]
         size = values[Self.size]
@@ -33,6 +37,7 @@ struct MarkedSettings: NodeSettings {
         isMute = values[Self.mute]
         grains = values[Self.grains]
         isFree = values[Self.free]
+        pause = values[Self.pause]
     }
     var video: VideoFormat {
         VideoFormat(picture: PictureFormat(size: size, rate: rate), pixelFormat: .yuv420p)
@@ -85,6 +90,10 @@ actor MarkedSource: DataNode {
     func step() -> Step {
         if isEnding || settings.grains > 0 && picture >= settings.grains { return .finished }
         guard let video = context.outlet("video"), let audio = context.outlet("audio") else { return .finished }
+        if settings.pause > 0, picture == settings.pause {
+            video.set(.noSignal)
+            return .wait
+        }
         let zero = zero ?? (settings.isFree ? 0 : context.timeline.now.nanoseconds)
         self.zero = zero
         let (pictureDue, blockDue) = (time(ofPicture: picture), (block + 1) * 10_000_000)

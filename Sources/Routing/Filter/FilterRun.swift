@@ -63,7 +63,7 @@ final class FilterRun {
         case .format(let format):
             if inputs[i].format != format || inputs[i].isClosed { renew() }
             inputs[i].format = format
-            inputs[i].isSilent = false
+            hasCome(to: i)
         case .noSignal, .absent, .ended:
             inputs[i].isSilent = true
             close(i)
@@ -73,6 +73,18 @@ final class FilterRun {
             renew()
         case .rewired: break
         }
+    }
+
+    private func hasCome(to i: Int) {
+        guard inputs[i].isSilent else { return }
+        inputs[i].isSilent = false
+        closeSilent()
+    }
+
+    /// Nobody waits for inputs that give nothing, as long as one gives something.
+    private func closeSilent() {
+        guard inputs.contains(where: { !$0.isSilent }) else { return }
+        for i in inputs.indices where inputs[i].isSilent { close(i) }
     }
 
     /// Ends an input: filters go on with the others.
@@ -135,9 +147,7 @@ final class FilterRun {
         }
         output.begin()
         for i in inputs.indices { inputs[i].isClosed = false }
-        if inputs.contains(where: { !$0.isSilent }) {
-            for i in inputs.indices where inputs[i].isSilent { close(i) }
-        }
+        closeSilent()
         for order in settings.orders { carryOut(order) }
         context.show("inputs", .object(JSONObject(formats.map { ($0.label, .string("\($0.format)")) })))
     }
@@ -163,7 +173,7 @@ final class FilterRun {
             case .lapped: hasFed = true
             case .frame(let lease):
                 hasFed = true
-                inputs[i].isSilent = false
+                hasCome(to: i)
                 // It was left out of the graph while nothing came of it.
                 if inputs[i].isClosed {
                     renew()
