@@ -48,9 +48,10 @@ package enum RingDepth {
             let depth =
                 hold.map { grains(in: $0, period: video.picture.rate?.period ?? .milliseconds(20)) }
                 ?? (isNamed ? named : isUnpaced ? unpacedVideo : Self.video)
-            return .frame(
+            let spec = RingSpec.frame(
                 bufferSize: UInt64(video.planes.size), depth: isUnpaced ? depth : max(depth, 2), writerHolds: holds,
                 leasesRoom: leasesRoom, sideDataCapacity: sideData, format: format.layout)
+            return isUnpaced ? withoutSpare(spec) : spec
         case .rawAudio(let audio):
             let block = MediaTime(ticks: Int64(audio.blockSamples), timeBase: audio.timeBase)
             return .frame(
@@ -74,6 +75,18 @@ package enum RingDepth {
             return packets(
                 format, 0, fallback: 32_000_000, period: .milliseconds(1), hold: hold, isUnpaced: isUnpaced)
         }
+    }
+
+    /// The buffer besides its leases that each reader is allowed for is what it holds while it finds out that it was
+    /// lapped: nobody is where the writer waits. There is one reader at least.
+    private static func withoutSpare(_ spec: RingSpec) -> RingSpec {
+        guard spec.leasesRoom > 1, case .frame(let size, let buffers, let sideData, let holds) = spec.shape else {
+            return spec
+        }
+        var spec = spec
+        spec.shape = .frame(
+            bufferSize: size, buffers: buffers - 1, sideDataCapacity: sideData, writerHolds: holds)
+        return spec
     }
 
     private static func codedLength(_ hold: MediaTime?, _ isUnpaced: Bool) -> MediaTime {

@@ -112,7 +112,7 @@ import Testing
             return
         }
         #expect(spec.depth == 1)
-        #expect(buffers == 9)
+        #expect(buffers == 8)
         var coded = CodedFormat(codec: "h264")
         coded.bitRate = 3_000_000
         #expect(
