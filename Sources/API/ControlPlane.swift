@@ -60,6 +60,9 @@ package protocol ControlPlane: Sendable {
     /// - Throws: `.malformed`, `.notFound` for an unknown input, `.conflict`, `.upstreamTimedOut` if it doesn't deliver.
     func switchFailover(_ id: String, _ body: [UInt8]) async throws(APIProblem) -> [UInt8]?
 
+    /// Has the faults of a script come to a failover's inputs, and tells what came of them; nil if there is none of that id.
+    func drillFailover(_ id: String, _ body: [UInt8]) async throws(APIProblem) -> [UInt8]?
+
     /// Changes the inputs of a failover, as one patch of the graph; nil if there is none of that id.
     func changeFailoverInputs(_ id: String, _ change: GraphChange) async throws(APIProblem) -> GraphChangeAnswer?
 

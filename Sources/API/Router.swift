@@ -6,7 +6,7 @@ package enum Action: Sendable {
     case page, graph, patchGraph, putGraph, nodes, node, kinds, slots, slot, makeSlot, removeSlot, health, live, ready
     case metrics, openAPI, media, events, latency, revisions, revision, restore, restartNode
     case overlayChanges, decisions
-    case failovers, failover, switchFailover, putFailoverInputs, patchFailoverInputs
+    case failovers, failover, switchFailover, drillFailover, putFailoverInputs, patchFailoverInputs
 }
 
 /// One method of a route, with what its description needs.

@@ -85,6 +85,7 @@ package struct Service: Sendable {
         case .failovers: later(request) { .json(await control.failovers()) }
         case .failover: failover(argument, request)
         case .switchFailover: try switchFailover(argument, request)
+        case .drillFailover: try drillFailover(argument, request)
         case .putFailoverInputs: try changeFailoverInputs(argument, request, .document)
         case .patchFailoverInputs: try changeFailoverInputs(argument, request, .patch(.mergePatch))
         case .latency: aboutNode(argument, request) { await control.latency(argument) }

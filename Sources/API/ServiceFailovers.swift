@@ -25,6 +25,21 @@ extension Router {
                     ])
             ]),
         Route(
+            template: "/v1/failovers/{id}/drill", requirement: .control,
+            operations: [
+                Operation(
+                    method: .post, action: .drillFailover,
+                    summary: "Has faults come to inputs, through the source.fault nodes before them: {\"faults\": "
+                        + "[{\"input\": …, \"kind\": \"stall\", \"at\": \"1s\", \"for\": \"3s\"}]}",
+                    requestTypes: ["application/json"],
+                    outcomes: [
+                        .init(
+                            status: 200, description: "What came of them, once they are over",
+                            mediaType: "application/json")
+                    ],
+                    problems: [.malformed, .notFound, .conflict, .bodyTooLarge, .unsupportedMediaType])
+            ]),
+        Route(
             template: "/v1/failovers/{id}/inputs", requirement: .control,
             operations: [
                 changingInputs(.put, .putFailoverInputs, "Makes this object the failover's inputs", "application/json"),
@@ -74,12 +89,21 @@ extension Service {
     }
 
     func switchFailover(_ id: String, _ request: Request) throws(APIProblem) -> Answer {
+        try asked(id, request) { body async throws(APIProblem) in try await control.switchFailover(id, body) }
+    }
+
+    func drillFailover(_ id: String, _ request: Request) throws(APIProblem) -> Answer {
+        try asked(id, request) { body async throws(APIProblem) in try await control.drillFailover(id, body) }
+    }
+
+    /// What a failover answers to a body.
+    private func asked(
+        _ id: String, _ request: Request, _ answer: @escaping @Sendable ([UInt8]) async throws(APIProblem) -> [UInt8]?
+    ) throws(APIProblem) -> Answer {
         try request.requireType("application/json")
         return later(request) {
             do throws(APIProblem) {
-                guard let json = try await control.switchFailover(id, request.body) else {
-                    return .problem(Self.noFailover(id))
-                }
+                guard let json = try await answer(request.body) else { return .problem(Self.noFailover(id)) }
                 return .json(json)
             } catch { return .problem(error) }
         }

@@ -44,6 +44,10 @@ package final class ControlDesk: Sendable {
 
     func sights(of node: String) async -> [InputSight] { await engine?.sights(of: node) ?? [] }
 
+    func feeders(of node: String, input: String, kind: String) async -> [String] {
+        await engine?.feeders(of: node, input: input, kind: kind) ?? []
+    }
+
     func statusOfBranch(from node: String) async -> [JSON] { await engine?.statusOfBranch(from: node) ?? [] }
 
     // MARK: What they do

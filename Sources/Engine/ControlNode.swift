@@ -93,6 +93,14 @@ package final class ControlContext: Sendable {
     /// The edges of a node that takes named inputs, to be looked at without asking anybody.
     package func sights(of node: String) async -> [InputSight] { await services.control.sights(of: node) }
 
+    /// Nodes of a kind that the grains of one input of a node come through, nearest first.
+    package func feeders(of node: String, input: String, kind: String) async -> [String] {
+        await services.control.feeders(of: node, input: input, kind: kind)
+    }
+
+    /// Returns at a monotonic instant (nanoseconds), or sooner when the task is cancelled.
+    package func pause(until instant: Int64) async { await clock.pause(until: instant) }
+
     /// Has `due` called whenever one of these, or what feeds them, sets its signal; until the result is let go of.
     package func listen(to sights: [InputSight]) -> SignalListening {
         SignalListening(sights) { [weak self] in self?.stir() }

@@ -118,6 +118,19 @@ extension Engine {
         }
     }
 
+    /// Nodes of a kind that the grains of one input of a node come through, nearest first.
+    func feeders(of id: String, input: String, kind: String) -> [String] {
+        var (found, seen): ([String], Set<String>) = ([], [])
+        var next = nodes[id]?.resolved.inlets.filter { $0.key == input }.map(\.from.node) ?? []
+        while let node = next.first {
+            next.removeFirst()
+            guard seen.insert(node).inserted, let resolved = nodes[node]?.resolved else { continue }
+            if resolved.kind.name == kind { found.append(node) }
+            next += resolved.inlets.map(\.from.node)
+        }
+        return found
+    }
+
     /// Nodes that a node feeds, directly or not, upstream first.
     func downstream(of id: String) -> [String] {
         var reached: Set<String> = [id]

@@ -28,7 +28,9 @@ package actor FailoverNode: ControlNode {
     /// While a condition asks what the inputs show.
     private var contentWatches: [ContentWatch] = []
     private var mustFind = true
-    private var hasEnded = false
+    private(set) var hasEnded = false
+    /// Whether faults are being tried on it.
+    var isDrilling = false
     /// What the switch was told last.
     private var given: String?
     private var isGiving = false
@@ -195,7 +197,7 @@ package actor FailoverNode: ControlNode {
     }
 
     /// What is known of each input, for those who ask why.
-    private var measurements: JSON {
+    var measurements: JSON {
         let now = context.now
         return .object(
             JSONObject(
@@ -231,7 +233,7 @@ package actor FailoverNode: ControlNode {
         for (request, outcome) in answers { asked.removeValue(forKey: request)?.resume(returning: outcome) }
     }
 
-    private func record(_ decision: Decision, _ change: LiveChange, _ token: UInt64?) {
+    func record(_ decision: Decision, _ change: LiveChange, _ token: UInt64?) {
         let before = recording
         recording = Task { [context] in
             await before?.value
@@ -240,9 +242,12 @@ package actor FailoverNode: ControlNode {
         }
     }
 
+    /// Returns when all that was decided so far is written down.
+    func recorded() async { await recording?.value }
+
     /// The document did not take it, so that the switch has gone back: it is told again.
     private func refused(_ change: LiveChange) {
-        guard !hasEnded, change.value.string == given else { return }
+        guard !hasEnded, change.node == driven, change.value.string == given else { return }
         given = nil
         context.wake(at: context.now + Self.refusalPause)
     }

@@ -57,6 +57,29 @@ extension EnginePlane {
         }
     }
 
+    func drillFailover(_ id: String, _ body: [UInt8]) async throws(APIProblem) -> [UInt8]? {
+        guard let node = failoverNode(id) else { return nil }
+        let json: JSON
+        do throws(JSONFault) { json = try JSONText(body).parse() } catch {
+            throw APIProblem(.malformed, "The body is not JSON: \(error).")
+        }
+        let script: DrillScript
+        do throws(DrillFault) { script = try DrillScript(json) } catch {
+            throw APIProblem(.malformed, "The script: \(error.message).", pointer: error.pointer)
+        }
+        switch await node.drill(script) {
+        case .report(let json): return json.utf8(pretty: false)
+        case .unknownInput(let name): try Self.check(.unknownInput, name, await node.inputNames)
+        case .withoutFaultNode(let input):
+            throw APIProblem(
+                .conflict,
+                "No source.fault stands before the input “\(input)”: put one between its source and its readers.")
+        case .busy: throw APIProblem(.conflict, "Another drill of \(id) is being held.")
+        case .refused(let why): throw APIProblem(.conflict, "The drill was not held: \(why).")
+        }
+        return nil
+    }
+
     func changeFailoverInputs(_ id: String, _ change: GraphChange) async throws(APIProblem) -> GraphChangeAnswer? {
         guard failoverNode(id) != nil else { return nil }
         let inputs: JSON

@@ -1,20 +1,23 @@
-// `patchbay failover`: which input is on air and why, and another in its place.
+// `patchbay failover`: which input is on air and why, another in its place, and whether it would hold (drills).
 import API
 import Engine
 import Graph
 
 enum FailoverCommand {
     static let command = Command(
-        "failover", ["status|switch", "[ID]", "[INPUT]"],
-        "Shows the failovers of a running engine, or puts an input of one on air.",
+        "failover", ["status|switch|drill", "[ID]", "[INPUT]", "[FAULT]"],
+        "Shows the failovers of a running engine, puts an input of one on air, or has faults come to its inputs.",
         HTTPClient.options + [
             Option("json", "Prints what the engine says, as it is."),
             Option("priority", "NUMBER", "switch: the input of this priority."),
             Option("release", "switch: leaves it to the failover again."),
+            Option("for", "TIME", "drill: how long the fault lasts; 3s unless given."),
+            Option("script", "FILE", "drill: the faults; - reads them from standard input."),
         ]
     ) { (arguments) async throws(UsageError) in
         let client = try HTTPClient(arguments)
         let operands = Array(arguments.operands.dropFirst())
+        if arguments.operands[0] == "drill" { return try drill(client, operands, arguments) }
         let request: () throws(HTTPClient.Failure) -> JSON
         switch arguments.operands[0] {
         case "status":
@@ -26,7 +29,8 @@ enum FailoverCommand {
             request = { () throws(HTTPClient.Failure) in
                 try exchange(client, "POST", "/v1/failovers/\(operands[0])/switch", wish)
             }
-        case let other: throw UsageError("\"\(other)\" is nothing that failover does; expected status or switch.")
+        case let other:
+            throw UsageError("\"\(other)\" is nothing that failover does; expected status, switch or drill.")
         }
         do throws(HTTPClient.Failure) {
             let json = try request()
@@ -52,12 +56,12 @@ enum FailoverCommand {
     /// Longer than a failover waits for an input.
     private static let patienceSeconds = 60
 
-    private static func exchange(
-        _ client: HTTPClient, _ method: String, _ path: String, _ body: JSON?
+    static func exchange(
+        _ client: HTTPClient, _ method: String, _ path: String, _ body: JSON?, seconds: Int = patienceSeconds
     ) throws(HTTPClient.Failure) -> JSON {
         let answer = try client.exchange(
             method, path, body.map { .init(type: "application/json", bytes: $0.utf8(pretty: false)) },
-            seconds: patienceSeconds)
+            seconds: seconds)
         let json: JSON
         do throws(JSONFault) { json = try JSONText(answer.body).parse() } catch {
             throw HTTPClient.Failure("the answer is not JSON (\(error)): is that a Patchbay engine?")

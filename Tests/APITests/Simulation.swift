@@ -109,6 +109,8 @@ final class SimulatedEngine: ControlPlane {
         return await failover(id)
     }
 
+    func drillFailover(_ id: String, _ body: [UInt8]) async throws(APIProblem) -> [UInt8]? { await failover(id) }
+
     func changeFailoverInputs(_ id: String, _ change: GraphChange) async throws(APIProblem) -> GraphChangeAnswer? {
         id == "keeper" ? try await changeGraph(change) : nil
     }

@@ -30,6 +30,22 @@ import Testing
         #expect(lines[3].hasPrefix("camera.audio  - "))
     }
 
+    @Test func drillsAreTables() throws {
+        let report = try json(
+            #"""
+            {"passed":false,"faults":[{"input":"main","kind":"stall","forMilliseconds":3000,"wasOnAir":true,
+             "switched":{"to":"backup","afterMilliseconds":112.4,"reason":"timeout"},
+             "cameBack":{"to":"main","afterMilliseconds":10012},"failure":null},
+             {"input":"backup","kind":"drop","forMilliseconds":500,"wasOnAir":false,"switched":null,"cameBack":null,
+             "failure":"it is not so"}],"failures":["every input was degraded at once"]}
+            """#)
+        let lines = FailoverCommand.drillText(report).split(separator: "\n")
+        #expect(lines.count == 5)
+        #expect(lines[1].contains("to backup after 112 ms") && lines[1].contains("10012 ms after its end"))
+        #expect(lines[1].hasSuffix("ok") && lines[2].hasSuffix("it is not so"))
+        #expect(lines[3] == "every input was degraded at once" && lines[4] == "failed")
+    }
+
     @Test func eventsAreSentences() {
         #expect(EventsCommand.data(in: "data: {}") == "{}")
         #expect(EventsCommand.data(in: "id: 3") == nil)

@@ -75,6 +75,18 @@ import Testing
         for key in ["input_priority", "last_packet_at", "bitrate_kbps", "packet_loss", "status", "errors"] {
             #expect(keys.contains(key), "\(key)")
         }
+        // Drills: what is asked, and what is there to be broken.
+        func drill(_ text: String, of id: String = "keeper") async -> APIProblem.Code? {
+            do throws(APIProblem) {
+                return try await plane.drillFailover(id, Array(text.utf8)) == nil ? .unavailable : nil
+            } catch { return error.code }
+        }
+        let stall = #"{"faults": [{"input": "NAME", "kind": "stall", "for": "1s"}]}"#
+        #expect(await drill("{") == .malformed)
+        #expect(await drill("{}") == .malformed)
+        #expect(await drill(stall.replacing("NAME", with: "z")) == .notFound)
+        #expect(await drill(stall.replacing("NAME", with: "a")) == .conflict)
+        #expect(await drill(stall, of: "nobody") == .unavailable)
         // Inputs in one patch, planned first.
         var change = GraphChange(.document, Array(#"{"a": {"priority": 1}, "b": {"priority": 2}}"#.utf8))
         change.isDryRun = true
