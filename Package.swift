@@ -33,6 +33,7 @@ let package = Package(
         header("CURing"),  // liburing
         header("CMicroHTTPD"),  // libmicrohttpd
         header("CSQLite"),  // libsqlite3
+        header("CEBUR128"),  // libebur128
         header("CRingLayout"),  // what lies in shared memory
 
         // Floor 1: values and rings.
@@ -45,7 +46,9 @@ let package = Package(
         .target(name: "AV", dependencies: ["CFFmpeg", "Rings", "Media"], swiftSettings: lean),
         .target(name: "Graph", dependencies: ["Media"], swiftSettings: memorySafe),
         .target(name: "Files", dependencies: ["CURing", "CLinux"], swiftSettings: lean),
-        .target(name: "Meters", dependencies: ["Media"], swiftSettings: lean),
+        .target(
+            name: "Meters", dependencies: ["Media", "CEBUR128"], swiftSettings: lean,
+            linkerSettings: [.linkedLibrary("m")]),  // logarithms of loudness
 
         // Floor 3: what runs a graph.
         .target(
@@ -56,6 +59,7 @@ let package = Package(
         .target(name: "Capture", dependencies: ["Engine", "CSRT"], swiftSettings: lean),
         .target(name: "Codecs", dependencies: ["Engine"], swiftSettings: lean),
         .target(name: "Routing", dependencies: ["Engine"], swiftSettings: lean),
+        .target(name: "Metering", dependencies: ["Engine"], swiftSettings: lean),
         .target(name: "Watch", dependencies: ["Engine"], swiftSettings: small),
         .target(name: "HLS", dependencies: ["Engine"], swiftSettings: lean),
         .target(name: "Recording", dependencies: ["Engine"], swiftSettings: small),
@@ -76,7 +80,8 @@ let package = Package(
         .executableTarget(
             name: "patchbay",
             dependencies: [
-                "API", "Capture", "Codecs", "Routing", "Watch", "Failover", "HLS", "Recording", "FrameCache", "Store",
+                "API", "Capture", "Codecs", "Routing", "Metering", "Watch", "Failover", "HLS", "Recording",
+                "FrameCache", "Store",
                 "Engine",
                 "Files", "CLinux",
             ],
@@ -91,7 +96,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "EngineTests",
-            dependencies: ["Engine", "Capture", "Codecs", "Routing", "HLS", "Recording", "FrameCache", "CLinux"],
+            dependencies: [
+                "Engine", "Capture", "Codecs", "Routing", "Metering", "HLS", "Recording", "FrameCache", "CLinux",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "CodecsTests",
@@ -113,6 +120,12 @@ let package = Package(
         .testTarget(
             name: "WatchTests",
             dependencies: ["Watch", "Capture", "Codecs", "Routing", "Engine", "Graph", "Media", "GraphHarness"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "MeteringTests",
+            dependencies: [
+                "Metering", "Codecs", "Routing", "Engine", "Rings", "Graph", "Media", "GraphHarness", "CRingLayout",
+            ],
             swiftSettings: strict),
         .testTarget(name: "FilesTests", dependencies: ["Files", "CLinux"], swiftSettings: strict),
         // HLS: its tests, and the RFC 8216 checker that they share with the end-to-end tests.

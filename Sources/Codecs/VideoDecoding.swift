@@ -273,10 +273,3 @@ final class VideoDecoding: CodecWork {
 private final class SideDataBox {
     var writer = SideDataWriter(capacity: 4096)
 }
-
-extension UnsafeMutableRawBufferPointer {
-    /// The start of this memory, as long as `size` rounded up to 8: rings copy whole words, and packets are padded.
-    func paddedToWords(_ size: UInt32) -> UnsafeMutableRawBufferPointer {
-        UnsafeMutableRawBufferPointer(start: baseAddress, count: (Int(size) + 7) & ~7)
-    }
-}

@@ -48,6 +48,10 @@ package enum EventType: String, Sendable, CaseIterable {
     case failoverRestored
     /// An input that was to go on air has no key frame: the old one stays.
     case spliceRefused
+    /// What a meter was told to look for has gone on for as long as it was told.
+    case conditionBegan
+    /// It is over.
+    case conditionEnded
 
     /// One sentence for people.
     package var documentation: String {
@@ -74,6 +78,8 @@ package enum EventType: String, Sendable, CaseIterable {
         case .failoverExhausted: "Every input of a failover is degraded."
         case .failoverRestored: "An input of a failover is well again after all were degraded."
         case .spliceRefused: "An input that was to go on air has no key frame: the old one stays."
+        case .conditionBegan: "What a meter looks for has gone on for long enough."
+        case .conditionEnded: "What a meter looks for is over."
         }
     }
 }

@@ -77,3 +77,10 @@ extension Inlet {
         feed.advanced()
     }
 }
+
+extension UnsafeMutableRawBufferPointer {
+    /// The start of this memory, as long as `size` rounded up to 8: rings copy whole words, and packets are padded.
+    package func paddedToWords(_ size: UInt32) -> UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(start: baseAddress, count: (Int(size) + 7) & ~7)
+    }
+}

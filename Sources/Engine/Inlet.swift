@@ -82,6 +82,15 @@ package final class Inlet: @unchecked Sendable {
     package func declareDecoding() { isDecoded = true }
     private(set) var isDecoded = false
 
+    /// The node measures what comes here, and writes down there what it finds. In the node's `init` only.
+    package func declareMeasuring() -> Measurements {
+        let measurements = Measurements()
+        measured = measurements
+        return measurements
+    }
+    /// Nil where the node measures nothing.
+    private(set) var measured: Measurements?
+
     var now: Int64 { lane.now }
 
     // MARK: Grains

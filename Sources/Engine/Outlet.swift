@@ -365,7 +365,7 @@ private final class PacketRingWriterBox {
 
 extension pbr_grain {
     /// The newest stamp of the ledger, monotonic nanoseconds.
-    var latestStamp: Int64? {
+    package var latestStamp: Int64? {
         guard ledger_count > 0 else { return nil }
         let index = Int(min(ledger_count, UInt32(PBR_LEDGER_STAGES))) - 1
         return withUnsafeBytes(of: ledger) { $0.loadUnaligned(fromByteOffset: 16 * index + 8, as: Int64.self) }

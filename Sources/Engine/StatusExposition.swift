@@ -22,6 +22,11 @@ package struct Exposition {
         line(name, labels, "\(Double(nanoseconds) / 1e9)")
     }
 
+    /// A share, a level, a rate that is no whole number.
+    package mutating func sample(_ name: String, _ labels: [(String, String)] = [], decimal: Double) {
+        line(name, labels, "\(decimal)")
+    }
+
     /// A family of one sample without labels.
     package mutating func single(_ name: String, _ kind: Kind, _ help: String, _ value: some BinaryInteger) {
         family(name, kind, help)

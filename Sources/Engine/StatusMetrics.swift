@@ -140,6 +140,12 @@ extension Engine {
         each("patchbay_inlet_refused_joins_total", .counter, "Joins that a ring refused.") {
             $0.refusals.load(ordering: .relaxed)
         }
+        let measured = nodes.flatMap { node in
+            node.runner.context.inlets.compactMap { inlet in
+                inlet.measured.map { (labels: [("node", node.id), ("inlet", "\(inlet.id)")], measurements: $0) }
+            }
+        }
+        text.write("patchbay_meter_", measured, at: now)
     }
 
     private func writeLanes(_ text: inout Exposition) {

@@ -58,13 +58,16 @@ extension LiveNode {
         let inlet = runner.context.inlet(edge.address)
         let figures = inlet?.figures.snapshot
         let port = inlet?.wiring.plan.source?.port
-        return [
-            "name": .string("\(edge.address)"), "from": .string("\(edge.from)"), "taken": .count(figures?.taken ?? 0),
-            "lost": .count(figures?.lost ?? 0), "lag": .count(figures?.lag ?? 0), "lossless": .bool(edge.isLossless),
-            "format": port?.format.map { .string("\($0)") } ?? .null,
-            "state": .string((port?.condition ?? .waiting).name),
-            "ageMilliseconds": port.flatMap { runner.context.age(of: $0) } ?? .null,
+        var members: [JSONObject.Member] = [
+            ("name", .string("\(edge.address)")), ("from", .string("\(edge.from)")),
+            ("taken", .count(figures?.taken ?? 0)), ("lost", .count(figures?.lost ?? 0)),
+            ("lag", .count(figures?.lag ?? 0)), ("lossless", .bool(edge.isLossless)),
+            ("format", port?.format.map { .string("\($0)") } ?? .null),
+            ("state", .string((port?.condition ?? .waiting).name)),
+            ("ageMilliseconds", port.flatMap { runner.context.age(of: $0) } ?? .null),
         ]
+        if let measured = inlet?.measured { members.append(("measured", measured.json(at: runner.context.now))) }
+        return .object(JSONObject(members))
     }
 }
 

@@ -1,4 +1,5 @@
 // What a failover knows of its inputs, as values. Any thread.
+import Engine
 package import Media
 
 /// How much of an input that is not shown is kept running.
@@ -62,6 +63,16 @@ package enum ConditionKind: Sendable {
     case quality
 
     var reason: SwitchReason { self == .content ? .content : .quality }
+}
+
+extension Measure {
+    /// Whether it is what grains show that is judged, or how they come.
+    var kind: ConditionKind {
+        switch self {
+        case .black, .frozen, .silent, .clipped, .loudness: .content
+        case .loss, .bitrate, .rate, .jitter, .drift: .quality
+        }
+    }
 }
 
 /// The times that rule a failover.

@@ -1,5 +1,6 @@
 // What `control.failover` can be told, and how it is checked: by itself, and beside the switch that it drives. Values: any
 // thread.
+import Engine
 package import Graph
 import Media
 
@@ -23,35 +24,6 @@ package struct InputTable: SettingValue {
     }
     package init?(setting json: JSON) {
         guard json.object != nil else { return nil }
-        self.json = json
-    }
-    package var settingJSON: JSON { json }
-    package static func settingJSON(fromText text: String) -> JSON {
-        do throws(JSONFault) { return try JSONText(text).parse() } catch { return .string(text) }
-    }
-}
-
-/// The conditions as the document gives them; read whole by the kind's check.
-package struct ConditionTable: SettingValue {
-    package let json: JSON
-
-    package static var typeName: String { "conditions" }
-    package static var expectation: String { "a list of conditions" }
-    package static var schema: JSON {
-        [
-            "type": "array", "maxItems": .number(JSONNumber(FailoverReader.mostConditions)),
-            "items": [
-                "type": "object", "required": ["on", "for"], "additionalProperties": false,
-                "properties": [
-                    "on": ["enum": .array(Measure.allCases.map { .string($0.rawValue) })],
-                    "for": MediaTime.schema, "above": ["type": ["string", "number"]],
-                    "below": ["type": ["string", "number"]],
-                ],
-            ],
-        ]
-    }
-    package init?(setting json: JSON) {
-        guard json.array != nil else { return nil }
         self.json = json
     }
     package var settingJSON: JSON { json }
@@ -144,9 +116,4 @@ package struct FailoverSettings: NodeSettings {
         }
         return faults
     }
-}
-
-extension ConditionTable {
-    static let none = ConditionTable(list: [])
-    private init(list: [JSON]) { json = .array(list) }
 }

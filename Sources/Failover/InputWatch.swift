@@ -106,14 +106,17 @@ struct InputWatch {
     }
 
     /// What conditions judge.
-    func value(_ measure: Measure) -> Double? {
+    func value(_ measure: Measure) -> Measured? {
         switch measure {
-        case .black: flags & UInt32(PBR_GRAIN_BLACK) != 0 ? 1 : 0
-        case .frozen: flags & UInt32(PBR_GRAIN_FROZEN) != 0 ? 1 : 0
-        case .silent: flags & UInt32(PBR_GRAIN_SILENT) != 0 ? 1 : 0
-        case .loss: loss
-        case .bitrate: bitRate
-        case .rate: rate
+        case .black: flag(PBR_GRAIN_BLACK)
+        case .frozen: flag(PBR_GRAIN_FROZEN)
+        case .silent: flag(PBR_GRAIN_SILENT)
+        case .loss: loss.map { Measured($0) }
+        case .bitrate: bitRate.map { Measured($0) }
+        case .rate: rate.map { Measured($0) }
+        case .clipped, .jitter, .loudness, .drift: nil
         }
     }
+
+    private func flag(_ flag: some BinaryInteger) -> Measured { Measured(flags & UInt32(flag) != 0 ? 1 : 0) }
 }

@@ -47,9 +47,15 @@ package struct PictureMeter {
     /// One bit a picture, the newest lowest: whether so many cells had changed, by little.
     private var noise: UInt32 = 0
 
-    /// - Parameter masks: what is left out; a cell that one touches is.
-    package init(_ format: VideoFormat, masks: [Mask] = []) {
+    /// Single pictures far apart change by nothing that tells a camera's noise from what an encoder did.
+    private let knowsNoise: Bool
+
+    /// - Parameters:
+    ///   - masks: what is left out; a cell that one touches is.
+    ///   - isSparse: pictures are far apart, such as key frames.
+    package init(_ format: VideoFormat, masks: [Mask] = [], isSparse: Bool = false) {
         geometry = Geometry(format)
+        knowsNoise = !isSparse
         let (columns, rows) = (geometry.columns, geometry.rows)
         cells = Array(repeating: Cell(), count: columns * rows)
         for row in 0..<rows {
@@ -65,15 +71,35 @@ package struct PictureMeter {
     ///   - picture: the whole buffer, laid out as the format says.
     ///   - pts: nanoseconds.
     package mutating func look(at picture: UnsafeRawBufferPointer, pts: Int64) -> Look {
-        guard let start = picture.baseAddress, watched > 0 else {
-            return Look(isBlack: false, isStill: false, stillSince: pts, brightness: 0)
-        }
-        let tally = read(start)
+        guard let start = picture.baseAddress else { return nothing(pts) }
+        return look(from: start + geometry.offset, stride: geometry.stride, pts: pts)
+    }
+
+    /// Looks at a picture that lies otherwise than the format says.
+    /// - Parameters:
+    ///   - plane: the first byte of the plane that luma lies in (green, of red, green and blue), as many lines as the
+    ///     picture has.
+    ///   - stride: bytes from one line to the next.
+    ///   - pts: nanoseconds.
+    package mutating func look(atPlane plane: UnsafeRawPointer, stride: Int, pts: Int64) -> Look {
+        look(from: plane + geometry.offsetInPlane, stride: stride, pts: pts)
+    }
+
+    /// The plane that is looked at.
+    package var plane: Int { geometry.plane }
+
+    private func nothing(_ pts: Int64) -> Look {
+        Look(isBlack: false, isStill: false, stillSince: pts, brightness: 0)
+    }
+
+    private mutating func look(from start: UnsafeRawPointer, stride: Int, pts: Int64) -> Look {
+        guard watched > 0 else { return nothing(pts) }
+        let tally = read(start, stride)
         let isFirst = stillSince == nil
         let isMotion = tally.large > 0 || tally.some >= Self.someCells
         noise = noise << 1 | (!isMotion && tally.changed * 10 > watched * 4 ? 1 : 0)
         let recent = noise & (1 << Self.noisePictures - 1)
-        let hasMoved = isFirst || isMotion || recent.nonzeroBitCount * 2 >= Self.noisePictures
+        let hasMoved = isFirst || isMotion || knowsNoise && recent.nonzeroBitCount * 2 >= Self.noisePictures
         if hasMoved {
             stillSince = pts
             remember()
@@ -85,19 +111,19 @@ package struct PictureMeter {
             brightness: tally.brightness / (watched * Geometry.samples))
     }
 
-    private mutating func read(_ start: UnsafeRawPointer) -> Tally {
+    private mutating func read(_ start: UnsafeRawPointer, _ stride: Int) -> Tally {
         let geometry = geometry
         var tally = Tally()
         // Without the checks of arrays: this is what the time of a look goes to.
         cells.withUnsafeMutableBufferPointer { cells in
             for row in 0..<geometry.rows {
-                let line = start + geometry.offset + row * Geometry.side * geometry.stride
+                let line = start + row * Geometry.side * stride
                 for column in 0..<geometry.columns {
                     let index = row * geometry.columns + column
                     guard !cells[index].isMasked else { continue }
                     let place = line + column * Geometry.side * geometry.step
-                    let upper = geometry.samples(place + Geometry.lines.0 * geometry.stride)
-                    let lower = geometry.samples(place + Geometry.lines.1 * geometry.stride)
+                    let upper = geometry.samples(place + Geometry.lines.0 * stride)
+                    let lower = geometry.samples(place + Geometry.lines.1 * stride)
                     tally.count(&cells[index], upper, lower, darkest: geometry.darkest)
                 }
             }
@@ -164,7 +190,10 @@ private struct Geometry {
     static let samples = 32
 
     let rows: Int, columns: Int
-    let offset: Int, stride: Int, step: Int
+    let plane: Int
+    /// Bytes: from the start of the buffer, and from that of the plane.
+    let offset: Int, offsetInPlane: Int
+    let stride: Int, step: Int
     private let word: Int
     /// Bits beyond eight, and those that the format is shifted up by.
     private let excess: UInt16
@@ -175,6 +204,7 @@ private struct Geometry {
         let pixel = format.pixelFormat
         // Of red, green and blue, green is what luma is mostly made of.
         let luma = pixel.components[pixel.isRGB ? 1 : 0]
+        (plane, offsetInPlane) = (luma.plane, luma.offset)
         offset = format.planes.offsets[luma.plane] + luma.offset
         stride = format.planes.strides[luma.plane]
         (step, word) = (luma.step, pixel.wordSize)

@@ -80,6 +80,8 @@ extension EventType {
         case .slotRemoved: [.slotAdded]
         case .failoverExhausted: [.failoverRestored, .nodeStopped]
         case .failoverRestored: [.failoverExhausted, .nodeStopped]
+        case .conditionBegan: [.conditionEnded, .nodeStopped]
+        case .conditionEnded: [.conditionBegan, .nodeStopped]
         default: []
         }
     }

@@ -6,6 +6,7 @@ import Failover
 import FrameCache
 import Graph
 import HLS
+import Metering
 import Recording
 import Routing
 import Watch
@@ -15,7 +16,7 @@ enum Kinds {
         NodeKind(PatternSource.self), NodeKind(FileSource.self), NodeKind(SRTSource.self), NodeKind(URLSource.self),
         NodeKind(RingSource.self), NodeKind(FaultNode.self),
         NodeKind(DecodeNode.self), NodeKind(VideoEncodeNode.self), NodeKind(AudioEncodeNode.self),
-        NodeKind(SwitchNode.self), NodeKind(FilterNode.self),
+        NodeKind(SwitchNode.self), NodeKind(FilterNode.self), NodeKind(MeterNode.self),
         NodeKind(HLSSink.self), NodeKind(RecordSink.self), NodeKind(RingSink.self), NodeKind(NullSink.self),
         NodeKind(control: WatchNode.self), NodeKind(control: FailoverNode.self),
     ]

@@ -1,5 +1,6 @@
 // The page of the failover against the code: the picture's states and ways are those that the machine takes, and every
 // word of a closed set stands there.
+import Engine
 import Foundation
 import Media
 import Testing
@@ -64,7 +65,7 @@ import Testing
     @Test func everyWordOfAClosedSetIsThere() {
         let words =
             InputState.allCases.map(\.rawValue) + FailoverState.allCases.map(\.rawValue) + Keep.allCases.map(\.rawValue)
-            + Measure.allCases.map(\.rawValue)
+            + FailoverReader.measures.map(\.rawValue)
         for word in words { #expect(Self.page.lowercased().contains(word.lowercased()), "\(word)") }
     }
 }

@@ -1,4 +1,5 @@
 // What a document may say of a failover, and what is said of one that is wrong; conditions by tables.
+import Engine
 import Graph
 import Media
 import Routing
@@ -104,7 +105,9 @@ import Testing
     @Test func aConditionHoldsForItsTimeBeforeItIsRaised() {
         var machine = Self.machine([["on": "black", "for": "2s"]])
         func look(_ milliseconds: Int64, _ black: Double?) -> [ConditionMachine.Change] {
-            machine.look("a", at: milliseconds * 1_000_000) { $0 == .black ? black : nil }
+            machine.look("a", at: milliseconds * 1_000_000) { measure in
+                measure == .black ? black.map { Measured($0) } : nil
+            }
         }
         #expect(look(0, 1) == [])
         #expect(machine.nextInstant == 2_000_000_000)
@@ -127,7 +130,7 @@ import Testing
             ["on": "loss", "above": "5%", "for": "1s"], ["on": "rate", "below": 20, "for": "1s"],
         ])
         func look(_ seconds: Int64) -> [ConditionMachine.Change] {
-            machine.look("a", at: seconds * 1_000_000_000) { $0 == .loss ? 7.5 : 10 }
+            machine.look("a", at: seconds * 1_000_000_000) { Measured($0 == .loss ? 7.5 : 10) }
         }
         #expect(look(0) == [])
         let raised = look(1)

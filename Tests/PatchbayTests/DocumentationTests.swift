@@ -44,7 +44,8 @@ import Testing
 
     @Test func everyTargetHasItsPage() {
         let targets = [
-            "Rings", "Media", "AV", "Graph", "Files", "Engine", "Capture", "Codecs", "Routing", "Watch", "HLS",
+            "Rings", "Media", "AV", "Graph", "Files", "Engine", "Capture", "Codecs", "Routing", "Meters", "Metering",
+            "Watch", "HLS",
             "Recording",
             "Failover",
             "API", "Store", "PatchbayRing",

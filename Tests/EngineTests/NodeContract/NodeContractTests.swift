@@ -6,6 +6,7 @@ import FrameCache
 import Graph
 import HLS
 import Media
+import Metering
 import Recording
 import Routing
 import Testing
@@ -68,6 +69,16 @@ struct Subject: Sendable, CustomTestStringConvertible {
             settings: ["description": "aformat=sample_fmts=fltp:channel_layouts=stereo:sample_rates=48000,volume=0.5"],
             change: ("threads", 2)),
         Subject(
+            name: "meter",
+            inputs: [
+                ("in/pictures", "source.rawpictures"), ("in/sound", "source.rawsound"),
+                ("in/packets", "source.codedpictures"), ("in/spoken", "source.codedsound"),
+            ], outlets: [],
+            settings: [
+                "watch": "keyframes",
+                "conditions": [["on": "frozen", "for": "20ms"], ["on": "rate", "below": 1, "for": "20ms"]],
+            ]),
+        Subject(
             name: "sink.hls", inputs: [("video", "source.codedpictures"), ("audio", "source.codedsound")], outlets: [],
             settings: ["path": "contract"], change: ("segment", "1s")),
         Subject(
@@ -124,7 +135,7 @@ struct Subject: Sendable, CustomTestStringConvertible {
     static let kinds =
         TestEngine.withFaults + [
             NodeKind(HLSSink.self), NodeKind(RecordSink.self), NodeKind(RingSink.self), NodeKind(URLSource.self),
-            NodeKind(SwitchNode.self), NodeKind(FilterNode.self), NodeKind(FaultNode.self),
+            NodeKind(SwitchNode.self), NodeKind(FilterNode.self), NodeKind(FaultNode.self), NodeKind(MeterNode.self),
             NodeKind(ScriptedSource<RawVideoScript>.self),
             NodeKind(ScriptedSource<RawAudioScript>.self), NodeKind(ScriptedSource<CodedVideoScript>.self),
             NodeKind(ScriptedSource<CodedAudioScript>.self),

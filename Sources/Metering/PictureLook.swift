@@ -1,0 +1,67 @@
+// Looks at pictures, and remembers since when what they show has been so. On the node's lane.
+import CRingLayout
+import Engine
+import Media
+import Meters
+
+struct PictureLook {
+    /// Since when the picture has been black, and has stood still: monotonic nanoseconds, 0 where it isn't so.
+    struct Finding: Equatable {
+        let blackSince: Int64
+        let frozenSince: Int64
+    }
+
+    private var meter: PictureMeter
+    /// PTS of the first picture that was black, nil where the newest isn't.
+    private var firstBlack: Int64?
+
+    init(_ format: VideoFormat, masks: [PictureMeter.Mask]) { meter = PictureMeter(format, masks: masks) }
+
+    /// For key frames alone.
+    init(sparse format: VideoFormat, masks: [PictureMeter.Mask]) {
+        meter = PictureMeter(format, masks: masks, isSparse: true)
+    }
+
+    /// The plane that is looked at.
+    var plane: Int { meter.plane }
+
+    /// - Parameters:
+    ///   - picture: the whole buffer, laid out as the format says.
+    ///   - pts: nanoseconds.
+    ///   - arrival: monotonic nanoseconds.
+    mutating func look(at picture: UnsafeRawBufferPointer, pts: Int64, _ arrival: Int64) -> Finding {
+        finding(meter.look(at: picture, pts: pts), pts, arrival)
+    }
+
+    /// The same of a picture that lies otherwise, by its plane of luma.
+    mutating func look(
+        atPlane plane: UnsafeRawPointer, stride: Int, pts: Int64, _ arrival: Int64
+    ) -> Finding {
+        finding(meter.look(atPlane: plane, stride: stride, pts: pts), pts, arrival)
+    }
+
+    private mutating func finding(_ look: PictureMeter.Look, _ pts: Int64, _ arrival: Int64) -> Finding {
+        firstBlack = look.isBlack ? firstBlack ?? pts : nil
+        return Finding(
+            blackSince: firstBlack.map { begin(pts, $0, arrival) } ?? 0,
+            frozenSince: look.isStill ? begin(pts, look.stillSince, arrival) : 0)
+    }
+}
+
+/// When what has been so since `first` began, by the stream's times: monotonic nanoseconds, never 0.
+private func begin(_ pts: Int64, _ first: Int64, _ arrival: Int64) -> Int64 {
+    pts == .min || first == .min ? max(1, arrival) : max(1, arrival - max(0, pts &- first))
+}
+
+extension Measurements {
+    func note(_ finding: PictureLook.Finding) {
+        self[.black] = finding.blackSince
+        self[.frozen] = finding.frozenSince
+    }
+
+    func note(_ look: SoundMeter.Look, _ grain: Grain, _ arrival: Int64) {
+        self[.silent] = look.isSilent ? begin(grain.pts, look.silentSince, arrival) : 0
+        self[.clips] = (self[.clips] ?? 0) &+ Int64(look.clips)
+        if look.clips > 0 || self[.clipped] == nil { self[.clipped] = look.clips > 0 ? arrival : 0 }
+    }
+}
