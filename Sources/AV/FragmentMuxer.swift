@@ -9,38 +9,42 @@ package import Media
 /// Bytes that a muxer appends to. Whoever reads them either copies them and clears, which keeps the memory, or takes the
 /// memory itself. One thread.
 package final class ByteBuffer {
-    private var memory = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+    private var memory: UnsafeMutableRawPointer?
+    private var capacity = 0
     /// How much was taken the last time: what comes next is about as long.
     private var usual = 0
     package private(set) var count = 0
 
     package init() {}
-    deinit { memory.deallocate() }
+    deinit { free(memory) }
 
     /// Until the next change.
-    package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: memory[..<count]) }
+    package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: memory, count: count) }
 
     /// Forgets the content, keeps the memory.
     package func clear() { count = 0 }
 
     package func append(_ new: UnsafeRawBufferPointer) {
+        guard let source = new.baseAddress else { return }
         let end = count + new.count
-        if end > memory.count { grow(to: max(end, memory.count * 3 / 2, usual, 4096)) }
-        UnsafeMutableRawBufferPointer(rebasing: memory[count..<end]).copyMemory(from: new)
+        if end > capacity { resize(to: max(end, capacity + capacity / 4, usual + usual / 16, 4096)) }
+        memory?.advanced(by: count).copyMemory(from: source, byteCount: new.count)
         count = end
     }
 
-    /// The content in its memory, which whoever takes it deallocates; the buffer begins anew.
+    /// The content in memory of its length, which whoever takes it frees (`free`); the buffer begins anew.
     package func take() -> UnsafeMutableRawBufferPointer {
-        defer { (memory, usual, count) = (UnsafeMutableRawBufferPointer(start: nil, count: 0), count, 0) }
-        return UnsafeMutableRawBufferPointer(rebasing: memory[..<count])
+        if capacity > count, count > 0 { resize(to: count) }
+        defer { (memory, capacity, usual, count) = (nil, 0, count, 0) }
+        return UnsafeMutableRawBufferPointer(start: memory, count: count)
     }
 
-    private func grow(to size: Int) {
-        let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 16)
-        larger.copyMemory(from: bytes)
-        memory.deallocate()
-        memory = larger
+    private func resize(to size: Int) {
+        guard let resized = realloc(memory, size) else {
+            precondition(size <= capacity, "out of memory: \(size) bytes for a fragment")
+            return
+        }
+        (memory, capacity) = (resized, size)
     }
 }
 

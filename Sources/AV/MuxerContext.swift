@@ -61,7 +61,8 @@ struct MuxerContext: ~Copyable {
     private static func openOutput(
         _ output: ByteBuffer, _ operation: String
     ) throws(AVFault) -> UnsafeMutablePointer<AVIOContext> {
-        let size: Int32 = 64 << 10
+        // What is long, such as a fragment's samples, is passed on in pieces of this size: into memory, at little cost.
+        let size: Int32 = 8 << 10
         let buffer = av_malloc(Int(size))
         guard let buffer,
             let target = avio_alloc_context(

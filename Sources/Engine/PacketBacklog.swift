@@ -1,7 +1,7 @@
 // Coded packets that wait in a sink, their bytes in one piece of memory: first in, first out. What a ring gives is copied
 // straight into it, so that a packet that needn't wait costs no copy more. Belongs to one node, on its lane.
 //
-// Invariant: the packets lie one after the other between `head` and `tail`; memory is moved down or doubled when the end
+// Invariant: the packets lie one after the other between `head` and `tail`; memory is moved down or enlarged when the end
 // is reached, so that nothing is allocated in steady state.
 import CLinux
 import CRingLayout
@@ -82,7 +82,7 @@ package final class PacketBacklog {
         if isEmpty {
             (head, tail, firstIndex) = (0, 0, 0)
             packets.removeAll(keepingCapacity: true)
-        } else if firstIndex >= 256, firstIndex * 2 >= packets.count {
+        } else if firstIndex >= 32, firstIndex * 2 >= packets.count {
             packets.removeSubrange(..<firstIndex)
             firstIndex = 0
         }
@@ -117,7 +117,7 @@ package final class PacketBacklog {
     }
 
     private func grow(by size: Int) -> Bool {
-        let wanted = max(capacity * 2, tail + size, 64 << 10)
+        let wanted = max(capacity + capacity / 2, tail + size, 8 << 10)
         guard let larger = realloc(memory, wanted) else { return false }
         (memory, capacity) = (larger, wanted)
         return true

@@ -108,8 +108,11 @@ package enum RingDepth {
         let least =
             isUnpaced ? unpacedCodedBytesAtLeast : isSound ? codedSoundBytesAtLeast : codedBytesAtLeast
         let capacity = min(max(bytes, least), codedBytesAtMost)
+        // Pictures may come as two fields, in a packet each.
+        let isWhole = isSound || format.coded?.picture?.fieldOrder == .progressive
+        let count = grains(in: length, period: period)
         return RingSpec(
-            shape: .packet(capacity: capacity), depth: grains(in: length, period: period) * 2, format: format.layout)
+            shape: .packet(capacity: capacity), depth: isWhole ? count + count / 8 : count * 2, format: format.layout)
     }
 
     private static func grains(in length: MediaTime, period: MediaTime) -> UInt32 {
