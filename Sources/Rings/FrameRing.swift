@@ -86,6 +86,7 @@ public struct FrameRingWriter: ~Copyable, Sendable {
     public let pool: FramePool
     public var mapping: RingMapping { pool.mapping }
     private var next: UInt64
+    private let words: RingWords
     /// The first grain of a successor says that something may be missing before it.
     private var marksDiscontinuity = false
 
@@ -97,6 +98,7 @@ public struct FrameRingWriter: ~Copyable, Sendable {
         let empty = UnsafeRawBufferPointer(start: nil, count: 0)
         pool = FramePool(try RingMapping.create(path: path, spec: spec, extradata: empty, group: group))
         next = spec.firstSequence
+        words = pool.mapping.words
     }
 
     /// Becomes the writer of a ring that has none: its writer died or let go, or it was made for others to write. Readers
@@ -108,6 +110,7 @@ public struct FrameRingWriter: ~Copyable, Sendable {
         try mapping.takeWriterPlace()
         pool = FramePool(mapping)
         next = mapping.repairFrames()
+        words = mapping.words
         marksDiscontinuity = true
         mapping.announceAdoption()
     }
@@ -149,7 +152,8 @@ public struct FrameRingWriter: ~Copyable, Sendable {
     public mutating func publish(
         _ claim: consuming FrameClaim, _ grain: pbr_grain, sideData: UnsafeRawBufferPointer? = nil
     ) -> Published {
-        guard !mapping.meetsRemoval() else { return .removed }
+        fetchLines(claim.buffer)
+        guard !words.isRemoved || !mapping.meetsRemoval() else { return .removed }
         // The claim's deinit clears "held"; "window" keeps the buffer.
         return publishHeld(claim.buffer, grain, sideData: sideData)
     }
@@ -160,76 +164,80 @@ public struct FrameRingWriter: ~Copyable, Sendable {
     ) -> Published {
         // Bits of readers here are passing ones of lapped readers that will find the slot changed; a real lease or the
         // window bit means that somebody may be reading this buffer's metadata.
-        let word = mapping.bufferWord(buffer).pointee.load(ordering: .sequentiallyConsistent)
+        fetchLines(buffer)
+        let word = words.buffer(buffer).pointee.load(ordering: .sequentiallyConsistent)
         guard word == PBR_BUFFER_HELD else { return .inUse }
-        guard !mapping.meetsRemoval() else { return .removed }
+        guard !words.isRemoved || !mapping.meetsRemoval() else { return .removed }
         return publishHeld(buffer, grain, sideData: sideData)
     }
 
     private mutating func publishHeld(
         _ buffer: Int32, _ grain: pbr_grain, sideData: UnsafeRawBufferPointer?
     ) -> Published {
-        fetchLines(buffer)
         store(grain, sideData, buffer)
-        mapping.bufferWord(buffer).pointee.bitwiseOr(PBR_BUFFER_WINDOW, ordering: .sequentiallyConsistent)
+        words.buffer(buffer).pointee.bitwiseOr(PBR_BUFFER_WINDOW, ordering: .sequentiallyConsistent)
         trip(.windowSet)
         let slot = (next & PBR_SEQUENCE_MASK) << 16 | UInt64(buffer)
-        // SYNC publish: partner of the two slot loads in `RingMapping.pin`.
-        let replaced = mapping.slotWord(next).pointee.exchange(slot, ordering: .sequentiallyConsistent)
+        // SYNC publish: partner of the two slot loads in `RingWords.pin`.
+        let replaced = words.slot(next).pointee.exchange(slot, ordering: .sequentiallyConsistent)
         trip(.slotStored)
+        if replaced & 0xFFFF < words.bufferCount { linux_prefetch_for_writing(words.buffer(Int32(replaced & 0xFFFF))) }
         next &+= 1
-        mapping.word64(PBR_AT_HEAD).pointee.store(next, ordering: .sequentiallyConsistent)
+        words.word64(PBR_AT_HEAD).pointee.store(next, ordering: .sequentiallyConsistent)
         trip(.headStored)
-        if mapping.state != UInt32(PBR_STATE_LIVE) {
-            mapping.word32(PBR_AT_STATE).pointee.store(UInt32(PBR_STATE_LIVE), ordering: .sequentiallyConsistent)
+        if words.state != UInt32(PBR_STATE_LIVE) {
+            words.word32(PBR_AT_STATE).pointee.store(UInt32(PBR_STATE_LIVE), ordering: .sequentiallyConsistent)
         }
         trip(.stateStored)
-        mapping.wakeSleepers()
+        words.wakeSleepers()
         retire(replaced)
-        return mapping.isCorrupt ? .corrupt : .done
+        return words.isCorrupt ? .corrupt : .done
     }
 
     /// Readers were the last to touch what a publish writes: all of it travels at once, instead of each line when the
     /// exchange before it is done.
-    private func fetchLines(_ buffer: Int32) {
-        linux_prefetch_for_writing(mapping.slotWord(next))
-        linux_prefetch_for_writing(mapping.bufferWord(buffer))
-        linux_prefetch_for_writing(mapping.word64(PBR_AT_HEAD))
-        linux_prefetch_for_writing(mapping.word32(PBR_AT_WAKE))
-        linux_prefetch(mapping.word64(PBR_AT_SLEEPERS))
-        let metadata = mapping.metadata(of: buffer)
+    @inline(__always) private func fetchLines(_ buffer: Int32) {
+        linux_prefetch_for_writing(words.slot(next))
+        linux_prefetch_for_writing(words.buffer(buffer))
+        linux_prefetch_for_writing(words.word64(PBR_AT_HEAD))
+        linux_prefetch_for_writing(words.word32(PBR_AT_WAKE))
+        linux_prefetch(words.word64(PBR_AT_SLEEPERS))
+        linux_prefetch(words.word32(PBR_AT_REMOVED))
+        let metadata = words.metadata(of: buffer)
         for line in 0..<4 { linux_prefetch_for_writing(metadata + 64 * line) }
     }
 
+    /// Nobody reads a buffer's metadata before its slot is stored: it is completed in place.
     private mutating func store(_ grain: pbr_grain, _ sideData: UnsafeRawBufferPointer?, _ buffer: Int32) {
-        var grain = grain
-        grain.sequence = next
-        if marksDiscontinuity { grain.flags |= PBR_GRAIN_DISCONTINUITY }
-        marksDiscontinuity = false
-        let metadata = mapping.metadata(of: buffer)
-        if let sideData, let source = sideData.baseAddress {
-            let fits = sideData.count <= Int(mapping.identity.side_data_capacity)
-            grain.side_data_size = fits ? UInt32(sideData.count) : 0
-            grain.side_data_lost = fits ? 0 : UInt32(sideData.count)
-            if fits {
-                (metadata + MemoryLayout<pbr_grain>.size).copyMemory(from: source, byteCount: sideData.count)
-            } else {
-                mapping.word64(PBR_AT_SIDE_DATA_LOST).pointee.wrappingAdd(UInt64(sideData.count), ordering: .relaxed)
-            }
-        } else {
-            grain.side_data_size = 0
-        }
+        let metadata = words.metadata(of: buffer)
         metadata.storeBytes(of: grain, as: pbr_grain.self)
+        let place = metadata.assumingMemoryBound(to: pbr_grain.self)
+        place.pointee.sequence = next
+        place.pointee.side_data_size = 0
+        if marksDiscontinuity { place.pointee.flags |= PBR_GRAIN_DISCONTINUITY }
+        marksDiscontinuity = false
+        if let sideData { store(sideData, in: place) }
         trip(.metadataStored)
+    }
+
+    private func store(_ sideData: UnsafeRawBufferPointer, in place: UnsafeMutablePointer<pbr_grain>) {
+        guard let source = sideData.baseAddress else { return }
+        let fits = sideData.count <= Int(mapping.identity.side_data_capacity)
+        place.pointee.side_data_size = fits ? UInt32(sideData.count) : 0
+        place.pointee.side_data_lost = fits ? 0 : UInt32(sideData.count)
+        if fits {
+            UnsafeMutableRawPointer(place + 1).copyMemory(from: source, byteCount: sideData.count)
+        } else {
+            mapping.word64(PBR_AT_SIDE_DATA_LOST).pointee.wrappingAdd(UInt64(sideData.count), ordering: .relaxed)
+        }
     }
 
     /// Lets go of the grain that fell out of the window: `replaced` stood in the new grain's slot; where the ring has more
     /// slots than depth, that was empty and the window's oldest slot is emptied now.
     private func retire(_ replaced: UInt64) {
         leaveWindow(replaced)
-        let depth = mapping.identity.depth
-        guard depth < mapping.identity.slot_count else { return }
-        let oldest = mapping.slotWord(next &- UInt64(depth) &- 1)
+        guard words.hasSpareSlots else { return }
+        let oldest = words.slot(next &- words.depth &- 1)
         leaveWindow(oldest.pointee.exchange(PBR_SLOT_EMPTY, ordering: .sequentiallyConsistent))
     }
 
@@ -237,10 +245,9 @@ public struct FrameRingWriter: ~Copyable, Sendable {
     private func leaveWindow(_ slot: UInt64) {
         trip(.slotEmptied)
         guard slot != PBR_SLOT_EMPTY else { return }
-        let buffer = Int32(slot & 0xFFFF)
         // What another process scribbled into the slot must not lead out of the ring.
-        guard UInt32(buffer) < mapping.identity.buffer_count else { return }
-        mapping.bufferWord(buffer).pointee.bitwiseAnd(~PBR_BUFFER_WINDOW, ordering: .sequentiallyConsistent)
+        guard slot & 0xFFFF < words.bufferCount else { return }
+        words.buffer(Int32(slot & 0xFFFF)).pointee.bitwiseAnd(~PBR_BUFFER_WINDOW, ordering: .sequentiallyConsistent)
         trip(.windowCleared)
     }
 
@@ -257,7 +264,5 @@ public struct FrameRingWriter: ~Copyable, Sendable {
 }
 
 extension RingMapping {
-    @inline(__always) func metadata(of buffer: Int32) -> UnsafeMutableRawPointer {
-        base + Int(identity.metadata_offset) + Int(buffer) * Int(identity.metadataStride)
-    }
+    func metadata(of buffer: Int32) -> UnsafeMutableRawPointer { words.metadata(of: buffer) }
 }

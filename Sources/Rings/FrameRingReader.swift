@@ -26,10 +26,10 @@ public enum FrameRead: ~Copyable {
     /// Holds one reference to the seat, so that the place is not given away before the last lease has ended.
     private let seat: Unmanaged<ReaderSeat>
 
-    init(_ seat: ReaderSeat, _ buffer: Int32) {
+    @inline(__always) init(_ seat: ReaderSeat, _ buffer: Int32, _ metadata: UnsafeMutableRawPointer) {
+        grain = metadata.load(as: pbr_grain.self)
         self.buffer = buffer
         self.seat = Unmanaged.passRetained(seat)
-        grain = seat.mapping.metadata(of: buffer).load(as: pbr_grain.self)
     }
 
     /// The buffer's bytes, read-only; of a block of sound that was cut, those from its first sample on. The planes of
@@ -90,7 +90,7 @@ extension ReaderSeat {
     func endLease(_ buffer: Int32) {
         mapping.unpin(buffer, for: id)
         trip(.leaseEnded)
-        mapping.leasesWord(id).pointee.wrappingSubtract(1, ordering: .relaxed)
+        mapping.words.row(id).leases.pointee.wrappingSubtract(1, ordering: .relaxed)
     }
 }
 
@@ -146,11 +146,9 @@ public struct FrameRingReader: ~Copyable, Sendable {
         case .corrupt: return .corrupt
         case .grain(let found): head = found
         }
-        guard head &- position <= UInt64(mapping.identity.depth) else { return lap(head) }
-        guard mapping.leasesWord(seat.id).pointee.load(ordering: .relaxed) < seat.leaseLimit else {
-            return .leasesSpent
-        }
-        switch mapping.pin(position, for: seat.id) {
+        guard head &- cursor.sequence <= cursor.words.depth else { return lap(head) }
+        guard cursor.row.leases.pointee.load(ordering: .relaxed) < seat.leaseLimit else { return .leasesSpent }
+        switch cursor.words.pin(cursor.sequence, for: seat.id) {
         case .pinned(let buffer): return lease(buffer)
         case .gone: return lap(mapping.head)
         case .corrupt:
@@ -160,10 +158,10 @@ public struct FrameRingReader: ~Copyable, Sendable {
     }
 
     @inline(__always) private mutating func lease(_ buffer: Int32) -> FrameRead {
-        mapping.leasesWord(seat.id).pointee.wrappingAdd(1, ordering: .relaxed)
+        cursor.row.leases.pointee.wrappingAdd(1, ordering: .relaxed)
         trip(.leaseCounted)
-        let lease = FrameLease(seat, buffer)
-        guard lease.isIntact else { return .corrupt }
+        let lease = FrameLease(cursor.seat, buffer, cursor.words.metadata(of: buffer))
+        guard !cursor.words.isCorrupt else { return .corrupt }
         cursor.countTaken()
         return .frame(lease)
     }
@@ -208,16 +206,22 @@ extension RingMapping {
         return slot != PBR_SLOT_EMPTY && slot >> 16 == sequence & PBR_SEQUENCE_MASK
     }
 
+    func pin(_ sequence: UInt64, for id: Int) -> Pin { words.pin(sequence, for: id) }
+    func unpin(_ buffer: Int32, for id: Int) { words.unpin(buffer, for: id) }
+}
+
+extension RingWords {
+
     /// Sets the bit of reader `id` on the buffer that holds `sequence`.
     @inline(__always) func pin(_ sequence: UInt64, for id: Int) -> Pin {
-        let word = slotWord(sequence)
+        let word = slot(sequence)
         let slot = word.pointee.load(ordering: .sequentiallyConsistent)
         // The empty slot has the sequence 2^48 - 1, which a ring comes by once in 48 bits.
         guard slot != PBR_SLOT_EMPTY, slot >> 16 == sequence & PBR_SEQUENCE_MASK else { return .gone }
+        guard slot & 0xFFFF < bufferCount else { return .corrupt }
         let buffer = Int32(slot & 0xFFFF)
-        guard UInt32(buffer) < identity.buffer_count else { return .corrupt }
         prefetchMetadata(of: buffer)
-        bufferWord(buffer).pointee.bitwiseOr(1 << UInt64(id), ordering: .sequentiallyConsistent)
+        self.buffer(buffer).pointee.bitwiseOr(1 << UInt64(id), ordering: .sequentiallyConsistent)
         trip(.bitSet)
         // SYNC publish: if the slot is still the same, the buffer was in the window when the bit was set, and the bit
         // keeps it from being claimed.
@@ -231,20 +235,20 @@ extension RingMapping {
     /// For a reader that looks out for a grain: its slot travels with the head, its buffer's word with the slot, its
     /// metadata with that, instead of each when the one before has come.
     @inline(__always) func prefetchGrain(_ sequence: UInt64) {
-        let slot = slotWord(sequence).pointee.load(ordering: .relaxed)
-        guard slot >> 16 == sequence & PBR_SEQUENCE_MASK, slot & 0xFFFF < UInt64(identity.buffer_count) else { return }
-        linux_prefetch_for_writing(bufferWord(Int32(slot & 0xFFFF)))
+        let slot = slot(sequence).pointee.load(ordering: .relaxed)
+        guard slot >> 16 == sequence & PBR_SEQUENCE_MASK, slot & 0xFFFF < bufferCount else { return }
+        linux_prefetch_for_writing(buffer(Int32(slot & 0xFFFF)))
         prefetchMetadata(of: Int32(slot & 0xFFFF))
     }
 
     /// The lines travel while the buffer's word does; the loads behind that exchange would begin only after it.
-    private func prefetchMetadata(of buffer: Int32) {
+    @inline(__always) private func prefetchMetadata(of buffer: Int32) {
         let metadata = metadata(of: buffer)
         for line in 0..<4 { linux_prefetch(metadata + 64 * line) }
     }
 
     /// SYNC lease end: the release of this AND is the acquire of the claim's CAS 0 → held.
-    func unpin(_ buffer: Int32, for id: Int) {
-        bufferWord(buffer).pointee.bitwiseAnd(~(1 << UInt64(id)), ordering: .sequentiallyConsistent)
+    @inline(__always) func unpin(_ buffer: Int32, for id: Int) {
+        self.buffer(buffer).pointee.bitwiseAnd(~(1 << UInt64(id)), ordering: .sequentiallyConsistent)
     }
 }

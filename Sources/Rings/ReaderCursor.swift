@@ -15,9 +15,11 @@ enum RingLook {
 
 struct ReaderCursor: Sendable {
     let seat: ReaderSeat
+    let words: RingWords
+    let row: ReaderRow
     private(set) var sequence: UInt64
     /// The state that the last look gave; a change of it ends `wait`.
-    private var seenState: UInt32
+    var seenState: UInt32
 
     /// Joins first and chooses the start then, so that a lossless reader holds the writer from its first cursor on.
     init(
@@ -27,6 +29,8 @@ struct ReaderCursor: Sendable {
         sequence = mapping.oldestSequence
         seat = try ReaderSeat(
             joining: mapping, leases: leases, isLossless: isLossless, name: name, cursor: sequence)
+        words = mapping.words
+        row = words.row(seat.id)
         seenState = mapping.state
         advance(to: mapping.sequence(of: start, for: seat.id))
         // The one publish that was under way when the entry appeared may have overwritten the grain that was chosen;
@@ -35,11 +39,11 @@ struct ReaderCursor: Sendable {
     }
 
     /// Never waits.
-    mutating func look() -> RingLook {
+    @inline(__always) mutating func look() -> RingLook {
         // SYNC end: state before head.
-        let state = seat.mapping.state
-        let head = seat.mapping.head
-        guard !seat.mapping.isCorrupt else { return .corrupt }
+        let state = words.state
+        let head = words.head
+        guard !words.isCorrupt else { return .corrupt }
         seenState = state
         return sequence == head ? .none(state: state) : .grain(head: head)
     }
@@ -47,14 +51,14 @@ struct ReaderCursor: Sendable {
     mutating func advance(to sequence: UInt64) {
         self.sequence = sequence
         // SYNC room: partner of the writers' `hasRoom`.
-        seat.mapping.cursorWord(seat.id).pointee.store(sequence, ordering: .sequentiallyConsistent)
+        row.cursor.pointee.store(sequence, ordering: .sequentiallyConsistent)
         trip(.cursorStored)
     }
 
     /// Goes on behind a grain that was read.
     mutating func countTaken() {
         advance(to: sequence &+ 1)
-        seat.mapping.takenWord(seat.id).pointee.wrappingAdd(1, ordering: .relaxed)
+        row.taken.pointee.wrappingAdd(1, ordering: .relaxed)
     }
 
     /// Goes on at `target`, or behind one grain where that is not ahead: a grain can be found gone while the head is
@@ -62,7 +66,7 @@ struct ReaderCursor: Sendable {
     mutating func lose(upTo target: UInt64) -> UInt64 {
         let next = Int64(bitPattern: target &- sequence) > 0 ? target : sequence &+ 1
         let lost = next &- sequence
-        seat.mapping.lostWord(seat.id).pointee.wrappingAdd(lost, ordering: .relaxed)
+        row.lost.pointee.wrappingAdd(lost, ordering: .relaxed)
         advance(to: next)
         return lost
     }
@@ -72,36 +76,6 @@ struct ReaderCursor: Sendable {
         let target = seat.mapping.sequence(of: start, for: seat.id)
         guard !seat.isLossless || Int64(bitPattern: target &- sequence) > 0 else { return }
         advance(to: target)
-    }
-
-    // MARK: Waiting
-
-    private var isReady: Bool {
-        let state = seat.mapping.state
-        return seat.mapping.head != sequence || state != seenState || state > UInt32(PBR_STATE_ABSENT)
-            || seat.mapping.isCorrupt
-    }
-
-    /// - Parameters:
-    ///   - deadline: absolute monotonic nanoseconds, negative for none.
-    ///   - spinning: how long the words are watched before this thread sleeps, nanoseconds.
-    func wait(until deadline: Int64, spinning: Int64) -> RingWait {
-        if spinning > 0, spin(until: linux_monotonic_nanoseconds() &+ spinning, deadline) { return .news }
-        defer { if seat.mapping.isFrameRing { seat.mapping.prefetchGrain(sequence) } }
-        return seat.mapping.wait(id: seat.id, until: deadline) { isReady }
-    }
-
-    private func spin(until end: Int64, _ deadline: Int64) -> Bool {
-        let end = deadline >= 0 ? min(end, deadline) : end
-        repeat {
-            // The clock is read seldom: a look costs a nanosecond while nothing changes, the clock twenty.
-            for _ in 0..<64 {
-                if seat.mapping.isFrameRing { seat.mapping.prefetchGrain(sequence) }
-                if isReady { return true }
-                linux_pause()
-            }
-        } while linux_monotonic_nanoseconds() < end
-        return false
     }
 }
 

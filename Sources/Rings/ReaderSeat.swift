@@ -27,17 +27,17 @@ public final class ReaderSeat: @unchecked Sendable {
         joining mapping: RingMapping, leases: UInt32, isLossless: Bool, name: UnsafePointer<CChar>?, cursor: UInt64
     ) throws(RingError) {
         guard let id = mapping.claimReaderID() else { throw .noReaderPlace }
-        mapping.readerField(id, 4).storeBytes(of: UInt32(bitPattern: getpid()), as: UInt32.self)
-        mapping.limitWord(id).pointee.store(leases, ordering: .relaxed)
-        mapping.leasesWord(id).pointee.store(0, ordering: .relaxed)
-        mapping.cursorWord(id).pointee.store(cursor, ordering: .relaxed)
-        mapping.lostWord(id).pointee.store(0, ordering: .relaxed)
-        mapping.takenWord(id).pointee.store(0, ordering: .relaxed)
+        (mapping.words.row(id).start + 4).storeBytes(of: UInt32(bitPattern: getpid()), as: UInt32.self)
+        mapping.words.row(id).limit.pointee.store(leases, ordering: .relaxed)
+        mapping.words.row(id).leases.pointee.store(0, ordering: .relaxed)
+        mapping.words.row(id).cursor.pointee.store(cursor, ordering: .relaxed)
+        mapping.words.row(id).lost.pointee.store(0, ordering: .relaxed)
+        mapping.words.row(id).taken.pointee.store(0, ordering: .relaxed)
         mapping.setReaderName(id, name)
         trip(.entryStored)
         let owner = isLossless ? UInt32(PBR_READER_LOSSLESS) : UInt32(PBR_READER_LIVE)
         // SYNC promise: own entry first, then the sum over all. Of two that join at once, one at least sees both.
-        mapping.ownerWord(id).pointee.store(owner, ordering: .sequentiallyConsistent)
+        mapping.words.row(id).owner.pointee.store(owner, ordering: .sequentiallyConsistent)
         trip(.ownerStored)
         let room = mapping.leasesRoomBesides(id)
         if mapping.identity.ring_type == UInt32(PBR_RING_FRAME), room <= UInt64(leases) {
@@ -68,10 +68,10 @@ public final class ReaderSeat: @unchecked Sendable {
     }
 
     /// Grains that this reader lost, read and holds.
-    public var lost: UInt64 { mapping.lostWord(id).pointee.load(ordering: .relaxed) }
-    public var taken: UInt64 { mapping.takenWord(id).pointee.load(ordering: .relaxed) }
-    public var leasesHeld: UInt32 { mapping.leasesWord(id).pointee.load(ordering: .relaxed) }
-    public var cursor: UInt64 { mapping.cursorWord(id).pointee.load(ordering: .relaxed) }
+    public var lost: UInt64 { mapping.words.row(id).lost.pointee.load(ordering: .relaxed) }
+    public var taken: UInt64 { mapping.words.row(id).taken.pointee.load(ordering: .relaxed) }
+    public var leasesHeld: UInt32 { mapping.words.row(id).leases.pointee.load(ordering: .relaxed) }
+    public var cursor: UInt64 { mapping.words.row(id).cursor.pointee.load(ordering: .relaxed) }
 
     /// The reader has left: the writer waits for it no more, though leases may go on for a while. Ring its lane then.
     func letWriterGo() {
@@ -83,27 +83,8 @@ public final class ReaderSeat: @unchecked Sendable {
 }
 
 extension RingMapping {
-    @inline(__always) func ownerWord(_ id: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
-        readerField(id, 0).assumingMemoryBound(to: Atomic<UInt32>.self)
-    }
-    @inline(__always) func limitWord(_ id: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
-        readerField(id, 8).assumingMemoryBound(to: Atomic<UInt32>.self)
-    }
-    @inline(__always) func leasesWord(_ id: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
-        readerField(id, 12).assumingMemoryBound(to: Atomic<UInt32>.self)
-    }
-    @inline(__always) func cursorWord(_ id: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
-        readerField(id, 16).assumingMemoryBound(to: Atomic<UInt64>.self)
-    }
-    @inline(__always) func lostWord(_ id: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
-        readerField(id, 24).assumingMemoryBound(to: Atomic<UInt64>.self)
-    }
-    @inline(__always) func takenWord(_ id: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
-        readerField(id, 32).assumingMemoryBound(to: Atomic<UInt64>.self)
-    }
-
     fileprivate func setReaderName(_ id: Int, _ name: UnsafePointer<CChar>?) {
-        let field = readerField(id, 40).assumingMemoryBound(to: CChar.self)
+        let field = (words.row(id).start + 40).assumingMemoryBound(to: CChar.self)
         memset(field, 0, 48)
         if let name { strncpy(field, name, 47) }
     }
@@ -113,7 +94,7 @@ extension RingMapping {
     /// dead are swept first where they stand in the way.
     fileprivate func leasesRoomBesides(_ id: Int) -> UInt64 {
         let room = UInt64(base.load(fromByteOffset: Int(PBR_AT_LEASES_ROOM), as: UInt32.self))
-        let own = UInt64(limitWord(id).pointee.load(ordering: .relaxed)) + 1
+        let own = UInt64(words.row(id).limit.pointee.load(ordering: .relaxed)) + 1
         var promised = leasesPromised(besides: id)
         if promised + own > room, sweepDeadReaders() > 0 { promised = leasesPromised(besides: id) }
         return room > promised ? room - promised : 0
@@ -122,10 +103,11 @@ extension RingMapping {
     private func leasesPromised(besides id: Int) -> UInt64 {
         var sum: UInt64 = 0
         for other in 0..<Int(PBR_MAX_READERS) where other != id {
-            guard ownerWord(other).pointee.load(ordering: .sequentiallyConsistent) != UInt32(PBR_READER_FREE) else {
+            guard words.row(other).owner.pointee.load(ordering: .sequentiallyConsistent) != UInt32(PBR_READER_FREE)
+            else {
                 continue
             }
-            sum += UInt64(limitWord(other).pointee.load(ordering: .relaxed)) + 1
+            sum += UInt64(words.row(other).limit.pointee.load(ordering: .relaxed)) + 1
         }
         return sum
     }
@@ -137,7 +119,7 @@ extension RingMapping {
             guard localReaders.bitwiseOr(bit, ordering: .sequentiallyConsistent).oldValue & bit == 0 else { continue }
             if linux_lock_byte(descriptor, Int64(PBR_LOCK_READER) + Int64(id)) == 0 {
                 trip(.idLocked)
-                if ownerWord(id).pointee.load(ordering: .acquiring) != UInt32(PBR_READER_FREE) { clearReader(id) }
+                if words.row(id).owner.pointee.load(ordering: .acquiring) != UInt32(PBR_READER_FREE) { clearReader(id) }
                 return id
             }
             localReaders.bitwiseAnd(~bit, ordering: .sequentiallyConsistent)
@@ -155,7 +137,7 @@ extension RingMapping {
                 trip(.entryCleared)
             }
         }
-        ownerWord(id).pointee.store(UInt32(PBR_READER_FREE), ordering: .releasing)
+        words.row(id).owner.pointee.store(UInt32(PBR_READER_FREE), ordering: .releasing)
         trip(.entryFreed)
     }
 
@@ -171,12 +153,12 @@ extension RingMapping {
     public func sweepDeadReaders() -> Int {
         var swept = 0
         for id in 0..<Int(PBR_MAX_READERS)
-        where ownerWord(id).pointee.load(ordering: .acquiring) != UInt32(PBR_READER_FREE) {
+        where words.row(id).owner.pointee.load(ordering: .acquiring) != UInt32(PBR_READER_FREE) {
             let bit = UInt64(1) << UInt64(id)
             guard localReaders.bitwiseOr(bit, ordering: .sequentiallyConsistent).oldValue & bit == 0 else { continue }
             if linux_lock_byte(descriptor, Int64(PBR_LOCK_READER) + Int64(id)) == 0 {
                 trip(.sweepLocked)
-                if ownerWord(id).pointee.load(ordering: .acquiring) != UInt32(PBR_READER_FREE) {
+                if words.row(id).owner.pointee.load(ordering: .acquiring) != UInt32(PBR_READER_FREE) {
                     clearReader(id)
                     swept += 1
                 }
@@ -189,8 +171,8 @@ extension RingMapping {
 
     /// What onlookers may know of a reader: nil for a free place.
     public func reader(_ id: Int) -> pbr_reader? {
-        guard ownerWord(id).pointee.load(ordering: .acquiring) != UInt32(PBR_READER_FREE) else { return nil }
-        return readerField(id, 0).load(as: pbr_reader.self)
+        guard words.row(id).owner.pointee.load(ordering: .acquiring) != UInt32(PBR_READER_FREE) else { return nil }
+        return words.row(id).start.load(as: pbr_reader.self)
     }
 }
 

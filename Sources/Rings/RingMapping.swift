@@ -15,6 +15,7 @@ public final class RingMapping: @unchecked Sendable {
     /// The header's format as it was when this process checked it (`pbr_format.defect`).
     public let format: pbr_format
     public let base: UnsafeMutableRawPointer
+    let words: RingWords
     let descriptor: Int32
     private let mappedSize: Int
     private let truncation: TruncationGuard
@@ -143,6 +144,7 @@ public final class RingMapping: @unchecked Sendable {
         }
         self.truncation = truncation
         self.base = base
+        words = RingWords(base, identity, truncation)
         self.descriptor = descriptor
         self.identity = identity
         self.path = path
@@ -175,7 +177,7 @@ public final class RingMapping: @unchecked Sendable {
 
     /// Whether somebody truncated the file and this process touched what was lost. Nothing in the ring means anything
     /// then: what is read is zeros, what is written stays here. Final.
-    @inline(__always) public var isCorrupt: Bool { truncation.isBroken }
+    @inline(__always) public var isCorrupt: Bool { words.isCorrupt }
 
     /// The header's extradata: parameter sets, AudioSpecificConfig, OpusHead.
     public var extradata: UnsafeRawBufferPointer {

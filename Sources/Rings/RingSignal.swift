@@ -19,10 +19,9 @@ public enum RingWait: Sendable {
 /// How long a dead writer may go unseen by a reader that sleeps.
 private let livenessPeriodNanoseconds: Int64 = 250_000_000
 
-extension RingMapping {
-    /// SYNC publish: partner of `sleep`. Called by the writer's thread after it stored the head or
-    /// the state.
-    func wakeSleepers() {
+extension RingWords {
+    /// SYNC publish: partner of `ReaderCursor.sleep`. Called by the writer's thread after it stored the head or the state.
+    @inline(__always) func wakeSleepers() {
         let word = word32(PBR_AT_WAKE)
         word.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)
         trip(.wakeCounted)
@@ -30,40 +29,79 @@ extension RingMapping {
             _ = linux_futex_wake(word, .max, 1)
         }
     }
+}
 
-    /// Sleeps until `isReady`, until `deadline` (absolute monotonic nanoseconds, negative for none), or until the writer
-    /// is found dead: nobody wakes the readers of a dead one, so its lock is looked at now and then.
-    func wait(id: Int, until deadline: Int64, unless isReady: () -> Bool) -> RingWait {
-        while !isReady() {
+extension ReaderCursor {
+    private var isReady: Bool {
+        let state = words.state
+        return words.head != sequence || state != seenState || state > UInt32(PBR_STATE_ABSENT) || words.isCorrupt
+    }
+
+    /// Sleeps until something is published or the state changes, until `deadline`, or until the writer is found dead:
+    /// nobody wakes the readers of a dead one, so its lock is looked at now and then.
+    /// - Parameters:
+    ///   - deadline: absolute monotonic nanoseconds, negative for none.
+    ///   - spinning: how long the words are watched before this thread sleeps, nanoseconds.
+    func wait(until deadline: Int64, spinning: Int64) -> RingWait {
+        if spinning > 0, spin(until: linux_monotonic_nanoseconds() &+ spinning, deadline) { return .news }
+        while !isReady {
             let now = linux_monotonic_nanoseconds()
             let look = now + livenessPeriodNanoseconds
             let isLast = deadline >= 0 && deadline <= look
-            if !isLast || now < deadline { sleep(id: id, until: isLast ? deadline : look, unless: isReady) }
-            let reached = linux_monotonic_nanoseconds()
-            guard reached >= (isLast ? deadline : look) else { return .news }
-            if isReady() { return .news }
-            if isAbandoned { return .writerGone }
+            // Who was woken has a grain to take: no clock, no second look stands before it.
+            if !isLast || now < deadline, !sleep(until: isLast ? deadline : look) { return .news }
+            if isReady { return .news }
+            if seat.mapping.isAbandoned { return .writerGone }
             if isLast { return .deadline }
         }
         return .news
     }
 
+    /// SYNC publish: sleeps until woken, or until `deadline` (absolute monotonic nanoseconds): then true. Returns at once
+    /// when there is news after the bit was set. Spurious returns happen.
+    private func sleep(until deadline: Int64) -> Bool {
+        let bit = UInt64(1) << UInt64(truncatingIfNeeded: seat.id)
+        let sleepers = words.word64(PBR_AT_SLEEPERS)
+        sleepers.pointee.bitwiseOr(bit, ordering: .sequentiallyConsistent)
+        trip(.sleeperSet)
+        let seen = words.word32(PBR_AT_WAKE).pointee.load(ordering: .sequentiallyConsistent)
+        var isTimeout = false
+        if !isReady { isTimeout = linux_futex_wait(words.word32(PBR_AT_WAKE), seen, deadline, 1) == -ETIMEDOUT }
+        fetchLines()
+        sleepers.pointee.bitwiseAnd(~bit, ordering: .sequentiallyConsistent)
+        return isTimeout
+    }
+
+    /// While this thread slept, the writer had every line that leads to the lease: all travel at once.
+    @inline(__always) private func fetchLines() {
+        linux_prefetch_for_writing(words.word64(PBR_AT_SLEEPERS))
+        linux_prefetch(words.word64(PBR_AT_HEAD))
+        linux_prefetch(words.word32(PBR_AT_REMOVED))
+        linux_prefetch_for_writing(row.start)
+        if words.isFrameRing { words.prefetchGrain(sequence) }
+    }
+
+    private func spin(until end: Int64, _ deadline: Int64) -> Bool {
+        let end = deadline >= 0 ? min(end, deadline) : end
+        repeat {
+            // The clock is read seldom: a look costs a nanosecond while nothing changes, the clock twenty.
+            for _ in 0..<64 {
+                if words.isFrameRing { words.prefetchGrain(sequence) }
+                if isReady { return true }
+                linux_pause()
+            }
+        } while linux_monotonic_nanoseconds() < end
+        return false
+    }
+}
+
+extension RingMapping {
+    func wakeSleepers() { words.wakeSleepers() }
+
     /// Whether the ring was written, nothing says that it is over, and nobody writes it any more.
     public var isAbandoned: Bool {
         let state = state
         return state != UInt32(PBR_STATE_WAITING) && state <= UInt32(PBR_STATE_ABSENT) && !isWriterAlive
-    }
-
-    /// SYNC publish: sleeps until woken, or until `deadline` (absolute monotonic nanoseconds). Returns at once when
-    /// `isReady` says so after the bit was set. Spurious returns happen.
-    private func sleep(id: Int, until deadline: Int64, unless isReady: () -> Bool) {
-        let bit = UInt64(1) << UInt64(id)
-        let sleepers = word64(PBR_AT_SLEEPERS)
-        sleepers.pointee.bitwiseOr(bit, ordering: .sequentiallyConsistent)
-        trip(.sleeperSet)
-        let seen = word32(PBR_AT_WAKE).pointee.load(ordering: .sequentiallyConsistent)
-        if !isReady() { _ = linux_futex_wait(word32(PBR_AT_WAKE), seen, deadline, 1) }
-        sleepers.pointee.bitwiseAnd(~bit, ordering: .sequentiallyConsistent)
     }
 
     /// Sets the ring's state behind the head that was stored before it, and wakes all.
@@ -82,7 +120,7 @@ extension RingMapping {
         while mask != 0 {
             let id = mask.trailingZeroBitCount
             mask &= mask - 1
-            let cursor = cursorWord(id).pointee.load(ordering: .sequentiallyConsistent)
+            let cursor = words.row(id).cursor.pointee.load(ordering: .sequentiallyConsistent)
             if slowest.map({ Int64(bitPattern: cursor &- $0) < 0 }) ?? true { slowest = cursor }
         }
         return slowest
