@@ -16,7 +16,8 @@ struct SlotVideo: NodeSettings {
     static let fields = Setting("fieldOrder", default: Fields.progressive, "Which field comes first.")
     static let aspect = Setting<Rational?>("sampleAspect", default: nil, "Width to height of a pixel.")
 
-    static let declarations: [SettingDeclaration] = .of(size, rate, pixelFormat, fields, aspect)
+    static let declarations: [SettingDeclaration] =
+        .of(size, rate, pixelFormat, fields, aspect) + SlotColour.declarations
     let format: VideoFormat
 
     init(_ values: SettingValues) {
@@ -27,7 +28,8 @@ struct SlotVideo: NodeSettings {
             case .bottom: .bottomFirst
             }
         let picture = PictureFormat(
-            size: values[Self.size], rate: values[Self.rate], sampleAspect: values[Self.aspect], fieldOrder: order)
+            size: values[Self.size], rate: values[Self.rate], sampleAspect: values[Self.aspect], fieldOrder: order,
+            colour: SlotColour.tags(values), hdr: SlotColour.hdr(values))
         format = VideoFormat(picture: picture, pixelFormat: values[Self.pixelFormat])
     }
 }
@@ -64,16 +66,24 @@ struct SlotPackets: NodeSettings {
 
     static let extradata = Setting<SlotExtradata?>("extradata", default: nil, "What a decoder needs beforehand.")
 
-    static let declarations: [SettingDeclaration] = .of(codec, type, size, rate, sampleRate, layout, bitRate, extradata)
+    static let language = Setting("language", default: "", "ISO 639-2/T or BCP 47, such as \"eng\"; 7 bytes at most.")
+    static let title = Setting("title", default: "", "What the track is called; 127 bytes at most.")
+
+    static let declarations: [SettingDeclaration] =
+        .of(codec, type, size, rate, sampleRate, layout, bitRate, extradata, language, title) + SlotColour.declarations
     let format: StreamFormat
 
     init(_ values: SettingValues) {
         var coded = CodedFormat(codec: values[Self.codec])
         coded.bitRate = values[Self.bitRate]?.bitsPerSecond ?? 0
         coded.extradata = values[Self.extradata]?.bytes ?? []
+        (coded.language, coded.title) = (values[Self.language], values[Self.title])
         switch values[Self.type] {
         case .video:
-            coded.picture = values[Self.size].map { PictureFormat(size: $0, rate: values[Self.rate]) }
+            coded.picture = values[Self.size].map {
+                PictureFormat(
+                    size: $0, rate: values[Self.rate], colour: SlotColour.tags(values), hdr: SlotColour.hdr(values))
+            }
             format = .codedVideo(coded)
         case .audio:
             coded.audio = AudioFormat(

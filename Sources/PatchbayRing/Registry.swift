@@ -177,6 +177,36 @@ extension PictureFormat {
         var text = "\"size\":\"\(size.width)x\(size.height)\""
         if let rate { text += ",\"rate\":\"\(rate.numerator)/\(rate.denominator)\"" }
         if fieldOrder.isInterlaced { text += ",\"fieldOrder\":\"\(fieldOrder == .topFirst ? "top" : "bottom")\"" }
+        if let sampleAspect { text += ",\"sampleAspect\":\"\(sampleAspect.numerator)/\(sampleAspect.denominator)\"" }
+        return text + colour.json + hdr.json
+    }
+}
+
+extension ColourTags {
+    fileprivate var json: String {
+        let unknown = ColourTags()
+        var text = ""
+        func add(_ name: StaticString, _ value: UInt32, besides usual: UInt32) {
+            if value != usual { text += ",\"\(name)\":\(value)" }
+        }
+        add("primaries", primaries, besides: unknown.primaries)
+        add("transfer", transfer, besides: unknown.transfer)
+        add("matrix", matrix, besides: unknown.matrix)
+        add("chromaLocation", chromaLocation, besides: unknown.chromaLocation)
+        if range == 1 || range == 2 { text += ",\"range\":\"\(range == 1 ? "limited" : "full")\"" }
+        return text
+    }
+}
+
+extension HDRMetadata {
+    fileprivate var json: String {
+        var text = ""
+        func pair(_ point: Chromaticity) -> String { "(\(point.x),\(point.y))" }
+        if let display = masteringDisplay {
+            text += ",\"masteringDisplay\":\"G\(pair(display.green))B\(pair(display.blue))R\(pair(display.red))"
+            text += "WP\(pair(display.white))L(\(display.maximumLuminance),\(display.minimumLuminance))\""
+        }
+        if let light = contentLight { text += ",\"contentLight\":\"\(light.maximum),\(light.maximumAverage)\"" }
         return text
     }
 }
@@ -189,7 +219,10 @@ extension CodedFormat {
     fileprivate func json(_ type: String, _ more: String) -> String {
         let rate = bitRate > 0 ? ",\"bitrate\":\"\(bitRate)\"" : ""
         let parameters = extradata.isEmpty ? "" : ",\"extradata\":\"\(hexadecimal(extradata))\""
-        return "\"packets\":{\"type\":\"\(type)\",\"codec\":\(quoted(codec))\(more)\(rate)\(parameters)}"
+        let name = title.isEmpty ? "" : ",\"title\":\(quoted(title))"
+        let tongue = language.isEmpty ? "" : ",\"language\":\(quoted(language))"
+        return
+            "\"packets\":{\"type\":\"\(type)\",\"codec\":\(quoted(codec))\(more)\(rate)\(parameters)\(tongue)\(name)}"
     }
 }
 

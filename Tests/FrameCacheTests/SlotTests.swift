@@ -69,6 +69,30 @@ import Testing
         #expect(registry.slots.map(\.id) == ["feed", "mic"])
     }
 
+    @Test func colourHDRAndNamesOfTracksAreInTheRing() throws {
+        let colour = #""primaries": 9, "transfer": 16, "matrix": 9, "range": "full", "chromaLocation": 3"#
+        let hdr =
+            #""masteringDisplay": "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)","#
+            + #""contentLight": "1000,400""#
+        let raw = try registry.make(
+            request(#"{"id": "raw", "video": {"size": "64x32", "rate": "50", \#(colour), \#(hdr)}}"#))
+        let coded = try registry.make(
+            request(
+                #"{"id": "coded", "packets": {"codec": "hevc", "size": "64x32", "title": "Main", "language": "eng","#
+                    + #"\#(colour), \#(hdr)}}"#))
+        for mapping in [raw.slot.mapping, coded.slot.mapping] {
+            let video = mapping.format.video
+            #expect(video.primaries == 9 && video.transfer == 16 && video.matrix == 9)
+            #expect(video.range == 2 && video.chroma_location == 3)
+            #expect(video.has_mastering_display == 1 && video.has_content_light == 1)
+            #expect(video.display_primaries.0 == 34000 && video.display_primaries.5 == 3000)
+            #expect(video.white_point.1 == 16450 && video.max_luminance == 10_000_000 && video.min_luminance == 50)
+            #expect(video.max_content_light == 1000 && video.max_average_light == 400)
+        }
+        let track = coded.slot.mapping.streamFormat?.coded
+        #expect(track?.language == "eng" && track?.title == "Main")
+    }
+
     @Test(arguments: [
         (#"{}"#, ["/id: \"id\" is missing", "found no format"]),
         (#"{"id": "../x", "video": {"size": "1x1", "rate": "50"}}"#, ["/id: found \"../x\""]),
@@ -79,6 +103,14 @@ import Testing
         (#"{"id": "x", "slot_id": "y", "audio": {}}"#, ["/slot_id"]),
         (#"{"id": "x", "audio": {"sampleRate": -1}, "dpeth": 3}"#, ["/audio/sampleRate", "did you mean \"depth\""]),
         (#"{"id": "x", "packets": {"codec": "h264"}}"#, ["/packets/size"]),
+        (
+            #"{"id": "x", "video": {"size": "1x1", "rate": "1", "primaries": 256, "contentLight": "1", "range": "all"}}"#,
+            ["/video/primaries", "/video/contentLight", "/video/range"]
+        ),
+        (
+            #"{"id": "x", "video": {"size": "1x1", "rate": "1", "masteringDisplay": "G(1,2)B(1,2)R(1,2)WP(1,50001)L(1,1)"}}"#,
+            ["/video/masteringDisplay"]
+        ),
         (#"[]"#, ["expected an object"]),
     ])
     func whatIsNoSlotIsRefusedWithAllItsFaults(_ body: String, _ said: [String]) throws {

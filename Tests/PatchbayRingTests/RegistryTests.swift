@@ -77,6 +77,14 @@ import Testing
                 asked {"id": "cam1", "video": {"size": "320x180", "rate": "50/1", "pixelFormat": "uyvy422"}, \
                 "depth": 64} localhost:\(engine.port) Bearer secret
                 """)
+        // Colour and HDR are in the request, too: the engine makes the ring's header of it.
+        #expect(try engine.write(library, "hdr").exit(within: 20) == 0)
+        let coloured = try #require(engine.child.messages.split(separator: "\n").dropFirst(2).first)
+        for part in [
+            #""sampleAspect": "4/3""#, #""primaries": 9, "transfer": 16, "matrix": 9"#, #""chromaLocation": 3"#,
+            #""range": "limited", "masteringDisplay": "G(3000,4000)B(5000,6000)R(1000,2000)WP(15635,16450)L(10000000,1)""#,
+            #""contentLight": "1000,400""#,
+        ] { #expect(coloured.contains(part), "\(coloured)") }
     }
 
     @Test(arguments: ["/etc/passwd", "/dev/shm/../../etc/passwd", "/dev/shm/patchbay/none", ""])

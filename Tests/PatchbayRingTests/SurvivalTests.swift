@@ -1,6 +1,8 @@
 // Slots without an engine: whole grains, losses told, killed writers, successors, other formats, deleted rings.
+import CRingLayout
 import EndToEnd
 import Foundation
+import Rings
 import Testing
 
 @Suite struct SurvivalTests {
@@ -20,6 +22,29 @@ import Testing
             #expect(numbers[0] + numbers[1] + numbers[2] == 20000)
             #expect(reader.messages.contains("counted \(numbers[1])+\(numbers[2])"), "\(reader.messages)")
         }
+    }
+
+    @Test func aSpinningReaderIsNeverASleeper() throws {
+        let library = try CLibrary.built.get()
+        let place = try RingPlace()
+        let writer = try library.peer("write", "cam1", "1000000", "5000", at: place)
+        #expect(holds(within: 20) { FileManager.default.fileExists(atPath: place.ring("cam1")) })
+        let ring = try RingMapping.open(path: place.ring("cam1"), populates: false)
+        func isSlept() -> Bool { ring.base.load(fromByteOffset: Int(PBR_AT_SLEEPERS), as: UInt64.self) != 0 }
+        let spinning = try library.peer("read", "cam1", "40", "2", "spin", at: place)
+        var looks = 0
+        #expect(
+            holds(within: 30) {
+                if isSlept() { Issue.record("a spinning reader slept") }
+                looks += 1
+                return spinning.messages.contains("taken 40")
+            })
+        #expect(spinning.exit(within: 20) == 0)
+        // That it shows at all: between two frames the other kind sleeps.
+        let sleeping = try library.peer("read", "cam1", "1000000", "2", at: place)
+        #expect(holds(within: 30) { isSlept() }, "seen \(looks) times before")
+        sleeping.kill()
+        writer.kill()
     }
 
     @Test func packetsAreWhole() throws {

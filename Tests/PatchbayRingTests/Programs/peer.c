@@ -35,6 +35,17 @@ static int finish(pbr_ring_writer *writer, const char *end) {
     return 0;
 }
 
+// BT.2020 and PQ, with what the grading display and the brightest picture were.
+static void colour(pbr_video *video) {
+    video->sample_aspect_num = 4, video->sample_aspect_den = 3;
+    video->primaries = 9, video->transfer = 16, video->matrix = 9, video->range = 1, video->chroma_location = 3;
+    video->has_mastering_display = video->has_content_light = 1;
+    for (int i = 0; i < 6; i++) video->display_primaries[i] = 1000 * (i + 1);
+    video->white_point[0] = 15635, video->white_point[1] = 16450;
+    video->max_luminance = 10000000, video->min_luminance = 1;
+    video->max_content_light = 1000, video->max_average_light = 400;
+}
+
 static int write_frames(const char *id, long frames, long interval, const char *size, const char *end) {
     unsigned width = 320, height = 180;
     sscanf(size, "%ux%u", &width, &height);
@@ -42,6 +53,7 @@ static int write_frames(const char *id, long frames, long interval, const char *
     pbr_writer_options options = {.depth = 64};
     pbr_ring_writer *writer;
     int code = pbr_video_format(&format, "uyvy422", width, height, 50, 1);
+    if (!strcmp(id, "hdr")) colour(&format.video);
     if (code == PBR_OK) code = pbr_writer_open(&writer, id, &format, &options);
     if (code < 0) return failed("write", code);
     pbr_statistics statistics;
@@ -61,9 +73,9 @@ static int write_frames(const char *id, long frames, long interval, const char *
     return finish(writer, end);
 }
 
-static int read_frames(const char *name, uint64_t frames, uint32_t leases) {
+static int read_frames(const char *name, uint64_t frames, uint32_t leases, uint32_t spins) {
     pbr_ring_reader *reader;
-    pbr_reader_options options = {.timeout = 20 * SECOND, .leases = leases, .start = PBR_START_OLDEST};
+    pbr_reader_options options = {.timeout = 20 * SECOND, .leases = leases, .start = PBR_START_OLDEST, .spins = spins};
     int code = pbr_reader_attach(&reader, name, &options);
     if (code < 0) return failed("read", code);
     uint64_t taken = 0, lost = 0, before = 0, torn = 0, gaps = 0, discontinuities = 0, next = UINT64_MAX;
@@ -299,7 +311,7 @@ int main(int count, char **arguments) {
     long grains = count > 3 ? atol(arguments[3]) : 0, number = count > 4 ? atol(arguments[4]) : 0;
     if (!strcmp(verb, "write"))
         return write_frames(name, grains, number, count > 5 ? arguments[5] : "", count > 6 ? arguments[6] : "END");
-    if (!strcmp(verb, "read")) return read_frames(name, (uint64_t)grains, (uint32_t)number);
+    if (!strcmp(verb, "read")) return read_frames(name, (uint64_t)grains, (uint32_t)number, count > 5);
     if (!strcmp(verb, "write-packets")) return write_packets(name, grains, number);
     if (!strcmp(verb, "read-packets")) return read_packets(name, (uint64_t)grains);
     if (!strcmp(verb, "refused")) return refused();
