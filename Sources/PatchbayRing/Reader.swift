@@ -49,11 +49,13 @@ final class Reader {
     var format: UnsafePointer<pbr_format> { UnsafePointer(joined.format) }
     var extradata: UnsafeRawBufferPointer { UnsafeRawBufferPointer(joined.extradata) }
 
-    /// Joins whatever ring has the name now, where this reader stood.
+    /// Joins whatever ring has the name now, where this reader stood; behind a truncated ring, at the oldest grain.
     func reopen(timeout: Int64) throws(Failure) {
         var options = options
         options.timeout = timeout
-        joined = try Self.join(path, name, .sequence(joined.position), options, readerName)
+        // What follows a truncated ring counts anew, since nobody knows how far that had come: all it has is unread.
+        let start: ReaderStart = joined.mapping.isCorrupt ? .oldest : .sequence(joined.position)
+        joined = try Self.join(path, name, start, options, readerName)
         (hasToldNoSignal, hasToldWriterGone) = (false, false)
     }
 

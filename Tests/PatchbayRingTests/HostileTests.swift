@@ -80,7 +80,9 @@ import Testing
         let place = try RingPlace()
         let writer = try library.peer("write", "cam1", "1000000", "5000", at: place)
         let reader = try library.peer("read", "cam1", "1000000", at: place)
+        let patient = try library.peer("read", "cam1", "1000000", "2", "again", at: place)
         #expect(holds(within: 20) { reader.messages.contains("reading from") })
+        #expect(holds(within: 20) { patient.messages.contains("reading from") })
         #expect(truncate(place.ring("cam1"), 4096) == 0)
         #expect(writer.exit(within: 20) == 1, "\(writer.messages)")
         #expect(writer.messages.contains(": -6 \"cam1\" was truncated"), "\(writer.messages)")
@@ -89,6 +91,9 @@ import Testing
         // The next writer makes a ring in its place.
         let second = try library.peer("write", "cam1", "3", "0", at: place)
         #expect(second.exit(within: 20) == 0, "\(second.messages)")
+        // Its grains count from 0, wherever a reader of the lost ring stood: none of them is passed over.
+        #expect(patient.exit(within: 30) == 0, "\(patient.messages)")
+        #expect(patient.messages.contains("went on at 0"), "\(patient.messages)")
     }
 
     @Test func mutatedHeadersHarmNobody() throws {

@@ -73,7 +73,17 @@ static int write_frames(const char *id, long frames, long interval, const char *
     return finish(writer, end);
 }
 
-static int read_frames(const char *name, uint64_t frames, uint32_t leases, uint32_t spins) {
+// What the reader reads next.
+static uint64_t position(const pbr_ring_reader *reader) {
+    pbr_statistics statistics;
+    pbr_reader_statistics(reader, &statistics);
+    return statistics.head - statistics.lag;
+}
+
+// `how` is "spin", or "again" for a reader that goes on behind a truncated ring.
+static int read_frames(const char *name, uint64_t frames, uint32_t leases, const char *how) {
+    int again = !strcmp(how, "again");
+    uint32_t spins = !strcmp(how, "spin");
     pbr_ring_reader *reader;
     pbr_reader_options options = {.timeout = 20 * SECOND, .leases = leases, .start = PBR_START_OLDEST, .spins = spins};
     int code = pbr_reader_attach(&reader, name, &options);
@@ -106,6 +116,11 @@ static int read_frames(const char *name, uint64_t frames, uint32_t leases, uint3
             printf("no signal\n"), fflush(stdout);
         } else if (code == PBR_READ_ENDED) {
             break;
+        } else if (code == PBR_ERROR_NOT_A_RING && again) {
+            printf("truncated\n"), fflush(stdout);
+            // The torn file has the name until another writer comes.
+            while (pbr_reader_reopen(reader, 20 * SECOND) == PBR_ERROR_NOT_A_RING) usleep(1000);
+            printf("went on at %" PRIu64 "\n", position(reader)), fflush(stdout);
         } else {
             return failed("read", code);
         }
@@ -311,7 +326,7 @@ int main(int count, char **arguments) {
     long grains = count > 3 ? atol(arguments[3]) : 0, number = count > 4 ? atol(arguments[4]) : 0;
     if (!strcmp(verb, "write"))
         return write_frames(name, grains, number, count > 5 ? arguments[5] : "", count > 6 ? arguments[6] : "END");
-    if (!strcmp(verb, "read")) return read_frames(name, (uint64_t)grains, (uint32_t)number, count > 5);
+    if (!strcmp(verb, "read")) return read_frames(name, (uint64_t)grains, (uint32_t)number, count > 5 ? arguments[5] : "");
     if (!strcmp(verb, "write-packets")) return write_packets(name, grains, number);
     if (!strcmp(verb, "read-packets")) return read_packets(name, (uint64_t)grains);
     if (!strcmp(verb, "refused")) return refused();
