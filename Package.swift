@@ -141,7 +141,10 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "FailoverTests",
-            dependencies: ["Failover", "Routing", "Engine", "Rings", "Graph", "Media", "GraphHarness", "CRingLayout"],
+            dependencies: [
+                "Failover", "Metering", "Codecs", "Routing", "Engine", "Rings", "Graph", "Media", "GraphHarness",
+                "CRingLayout",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "RecordingTests", dependencies: ["Recording", "Capture", "GraphHarness", "Media"],

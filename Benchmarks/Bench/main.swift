@@ -47,8 +47,8 @@ struct Options {
             case "--counter": counter = try value()
             case "--hang": hang = try value()
             case "--root": root = try value()
-            // Takes minutes: only when it is asked for.
-            case "failover": chosen = [word]
+            // They take their time: only when they are asked for.
+            case "failover", "meters": chosen = [word]
             case let name where (Options.names + LiveGraph.allCases.map(\.name)).contains(name): chosen = [name]
             default:
                 throw BenchError(
@@ -81,6 +81,7 @@ func bench(_ options: Options) throws(BenchError) -> Bool {
             try scenes.measure(into: &report)
         case "plan": try Planning(options).measure(into: &report)
         case "graph": for part in LiveGraph.allCases { try part.measure(options, into: &report) }
+        case "meters": try ContentMeters(options).measure(into: &report)
         case "allocations": try Allocations(options).measure(into: &report)
         case "realtime": try Realtime(options).measure(into: &report)
         default: try LiveGraph.allCases.first { $0.name == name }?.measure(options, into: &report)

@@ -27,6 +27,9 @@ final class SRTBytes: ByteSource, @unchecked Sendable {
     /// Opening must be over by then; after it, no limit.
     private var openingDeadline: Int64?
     private(set) var received: UInt64 = 0
+    /// When the connection was measured last.
+    private var measuredAt = Int64.min
+    private static let measuringPeriod: Int64 = 1_000_000_000
 
     init(
         _ socket: SRTSocket, _ context: NodeContext, admission: SRTAdmission?, pollSet: Int32, openingDeadline: Int64
@@ -65,6 +68,7 @@ final class SRTBytes: ByteSource, @unchecked Sendable {
         let target = message.baseAddress?.assumingMemoryBound(to: CChar.self)
         let count = srt_recvmsg(socket.handle, target, Int32(Self.messageSize))
         let now = context.now
+        measure(now)
         guard count <= 0 else {
             (start, end) = (0, Int(count))
             received += UInt64(count)
@@ -78,6 +82,12 @@ final class SRTBytes: ByteSource, @unchecked Sendable {
         if hasSuccessor { return .end }
         tellSilence(now)
         return nil
+    }
+
+    private func measure(_ now: Int64) {
+        guard measuredAt == .min || now - measuredAt >= Self.measuringPeriod else { return }
+        measuredAt = now
+        socket.measure(into: context.link)
     }
 
     /// Somebody waits to take the place of this publisher, which fell silent.

@@ -109,6 +109,16 @@ final class SRTSocket: Sendable {
         return accepted == SRT_INVALID_SOCK ? nil : SRTSocket(handle: accepted)
     }
 
+    /// Writes down how the connection fares.
+    func measure(into link: Measurements) {
+        var figures = SRT_TRACEBSTATS()
+        guard srt_bstats(handle, &figures, 0) == 0 else { return link.forget() }
+        link[.roundTrip] = Int64(figures.msRTT * 1e6)
+        link[.received] = figures.pktRecvTotal
+        link[.lost] = Int64(figures.pktRcvLossTotal)
+        link[.dropped] = Int64(figures.pktRcvDropTotal)
+    }
+
     /// The peer's address for messages.
     var peer: String {
         var storage = sockaddr_storage()

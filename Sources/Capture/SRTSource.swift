@@ -197,6 +197,7 @@ package actor SRTSource: DataNode {
         admission.end()
         if settings.mode == .caller { backOff.failed(at: context.now) }
         context.show("peer", .null)
+        context.link.forget()
     }
 
     // MARK: Reading

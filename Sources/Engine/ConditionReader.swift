@@ -19,7 +19,7 @@ package struct ConditionTable: SettingValue {
                 "properties": [
                     "on": ["enum": .array(Measure.allCases.map { .string($0.rawValue) })],
                     "for": MediaTime.schema, "above": ["type": ["string", "number"]],
-                    "below": ["type": ["string", "number"]],
+                    "below": ["type": ["string", "number"]], "masks": MaskList.schema,
                 ],
             ],
         ]
@@ -55,7 +55,7 @@ package struct MaskList: SettingValue {
     }
     private static let keys = ["x", "y", "width", "height"]
 
-    private init(masks: [PictureMeter.Mask]) { self.masks = masks }
+    package init(masks: [PictureMeter.Mask]) { self.masks = masks }
     package init?(setting json: JSON) {
         guard let list = json.array, list.count <= Self.most else { return nil }
         var masks: [PictureMeter.Mask] = []
@@ -113,7 +113,7 @@ package struct ConditionReader {
                 [place], "found \(json.phrase)", "expected a condition", "write { \"on\": \"black\", \"for\": \"2s\" }")
         }
         let before = faults.count
-        let known = ["on", "for", "above", "below"]
+        let known = ["on", "for", "above", "below", "masks"]
         for key in object.keys where !known.contains(key) {
             add(
                 [place, key], "unknown key \"\(key.prefix(80))\"", "expected one of \(known.joined(separator: ", "))",
@@ -128,8 +128,22 @@ package struct ConditionReader {
         }
         let holding = readHolding(object["for"], place)
         let threshold = measure.flatMap { readThreshold(object, of: $0, place) }
+        let masks = measure.map { readMasks(object["masks"], of: $0, place) } ?? []
         guard faults.count == before, let measure, let threshold else { return }
-        rules.append(ConditionRule(measure: measure, threshold: threshold, holding: holding))
+        rules.append(ConditionRule(measure: measure, threshold: threshold, holding: holding, masks: masks))
+    }
+
+    private mutating func readMasks(_ json: JSON?, of measure: Measure, _ place: String) -> [PictureMeter.Mask] {
+        guard let json else { return [] }
+        guard measure == .black || measure == .frozen else {
+            add([place, "masks"], "found \"masks\"", "only black and frozen look at pictures", "remove it")
+            return []
+        }
+        guard let list = MaskList(setting: json) else {
+            add([place, "masks"], "found \(json.phrase)", "expected \(MaskList.expectation)", "leave it out for none")
+            return []
+        }
+        return list.masks
     }
 
     private mutating func readHolding(_ json: JSON?, _ place: String) -> MediaTime {
@@ -167,7 +181,7 @@ package struct ConditionReader {
             return value
         case .bitrate: return BitRate(setting: json).map { Double($0.bitsPerSecond) }
         case .rate: return json.double.flatMap { $0 >= 0 ? $0 : nil }
-        case .jitter, .drift: return MediaTime(setting: json).map { Double($0.nanoseconds) / 1e6 }
+        case .jitter, .drift, .rtt: return MediaTime(setting: json).map { Double($0.nanoseconds) / 1e6 }
         case .loudness: return json.double.flatMap { (-100...20).contains($0) ? $0 : nil }
         case .black, .frozen, .silent, .clipped: return nil
         }
@@ -180,7 +194,7 @@ extension Measure {
         case .loss: "a percentage such as \"5%\""
         case .bitrate: "a bit rate such as \"1M\""
         case .rate: "grains a second"
-        case .jitter, .drift: "a duration such as \"80ms\""
+        case .jitter, .drift, .rtt: "a duration such as \"80ms\""
         case .loudness: "LUFS from -100 to 20"
         case .black, .frozen, .silent, .clipped: "nothing"
         }
@@ -190,7 +204,7 @@ extension Measure {
         case .loss: "write \"above\": \"5%\""
         case .bitrate: "write \"below\": \"1M\""
         case .rate: "write \"below\": 20"
-        case .jitter, .drift: "write \"above\": \"80ms\""
+        case .jitter, .drift, .rtt: "write \"above\": \"80ms\""
         case .loudness: "write \"below\": -40"
         case .black, .frozen, .silent, .clipped: "leave it out"
         }

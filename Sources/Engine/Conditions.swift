@@ -2,6 +2,7 @@
 // machine: measurements go in with their instants, what has become of the conditions comes out.
 import Graph
 package import Media
+package import Meters
 
 /// What a condition looks at.
 package enum Measure: String, Sendable, CaseIterable {
@@ -19,12 +20,14 @@ package enum Measure: String, Sendable, CaseIterable {
     case loudness
     /// By how much sound has moved against the pictures since the beginning, either way, milliseconds.
     case drift
+    /// To the peer of a connection and back, milliseconds.
+    case rtt
 
     /// Whether it is so or not: such a condition has no threshold.
     package var isFlag: Bool {
         switch self {
         case .black, .frozen, .silent, .clipped: true
-        case .loss, .bitrate, .rate, .jitter, .loudness, .drift: false
+        case .loss, .bitrate, .rate, .jitter, .loudness, .drift, .rtt: false
         }
     }
 }
@@ -40,6 +43,8 @@ package struct ConditionRule: Sendable, Hashable {
     package let measure: Measure
     package let threshold: Threshold
     package let holding: MediaTime
+    /// Parts of the pictures that are not looked at.
+    package var masks: [PictureMeter.Mask] = []
 
     /// Whether it holds of a measurement; flags are 1 or 0.
     package func holds(_ value: Double) -> Bool {
@@ -72,6 +77,18 @@ package struct Measured: Sendable, Equatable {
     package let since: Int64?
 
     package init(_ value: Double, since: Int64? = nil) { (self.value, self.since) = (value, since) }
+}
+
+extension [ConditionRule] {
+    /// What these want to know of a stream's content; nil for nothing.
+    package var demand: ContentDemand? {
+        let looks = contains { $0.measure.isFlag }
+        let loudness = contains { $0.measure == .loudness }
+        guard looks || loudness else { return nil }
+        return ContentDemand(looks: looks, loudness: loudness, masks: masks)
+    }
+
+    package var masks: [PictureMeter.Mask] { flatMap(\.masks) }
 }
 
 /// For how long each condition has held of one stream. Allocates nothing while nothing begins or ends.
@@ -170,6 +187,7 @@ extension Measurements {
         case .rate: return scaled(.rate, by: 1000)
         case .jitter: return scaled(.jitter, by: 1e6)
         case .loudness: return scaled(.shortTerm, by: 1000)
+        case .rtt: return scaled(.roundTrip, by: 1e6)
         case .drift: return self[.drift].map { Measured(abs(Double($0)) / 1e6) }
         }
     }

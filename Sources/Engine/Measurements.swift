@@ -25,6 +25,8 @@ package enum Measurement: Int, Sendable, CaseIterable {
     case momentary, shortTerm, integrated, truePeak
     /// How much later sound comes than it did at first, against the pictures.
     case drift
+    /// Of a connection: how long there and back, and packets that came, were lost on the way, and came too late.
+    case roundTrip, received, lost, dropped
 }
 
 /// The measurements of one stream.
@@ -48,6 +50,14 @@ package final class Measurements: @unchecked Sendable {
             return value == Self.nothing ? nil : value
         }
         set { cells[measurement.rawValue].store(newValue ?? Self.nothing, ordering: .relaxed) }
+    }
+
+    /// Whether nothing is measured.
+    var isEmpty: Bool { Measurement.allCases.allSatisfy { self[$0] == nil } }
+
+    /// Nothing is measured from here on.
+    package func forget() {
+        for measurement in Measurement.allCases { self[measurement] = nil }
     }
 
     /// Nothing of what the grains show is measured from here on.
@@ -89,10 +99,11 @@ extension Measurements {
 
 extension FlowMeter.Header {
     /// Of a grain as rings carry it.
-    package init(_ grain: Grain) {
+    /// - Parameter bytes: of its payload.
+    package init(_ grain: Grain, bytes: Int) {
         let time = grain.dts == .min ? grain.pts : grain.dts
         self.init(
-            time: time == .min ? nil : time, duration: grain.duration, bytes: Int(grain.size),
+            time: time == .min ? nil : time, duration: grain.duration, bytes: bytes,
             isCorrupt: grain.flags & PBR_GRAIN_CORRUPT != 0,
             isDiscontinuity: grain.isDiscontinuity)
     }
@@ -128,7 +139,10 @@ extension Measurement {
     fileprivate var isContent: Bool {
         switch self {
         case .black, .frozen, .silent, .clips, .clipped, .momentary, .shortTerm, .integrated, .truePeak: true
-        case .rate, .bitRate, .loss, .bytes, .missing, .holes, .corrupt, .jitter, .arrived, .lateness, .drift: false
+        case .rate, .bitRate, .loss, .bytes, .missing, .holes, .corrupt, .jitter, .arrived, .lateness, .drift,
+            .roundTrip,
+            .received, .lost, .dropped:
+            false
         }
     }
 
@@ -161,6 +175,10 @@ extension Measurement {
             gauge(
                 "driftMilliseconds", "drift_seconds", .nanoseconds,
                 "How much later sound comes than at first, against the pictures.")
+        case .roundTrip: gauge("roundTripMilliseconds", "round_trip_seconds", .nanoseconds, "To the peer and back.")
+        case .received: counter("received", "received_packets_total", "Packets of the connection that came.")
+        case .lost: counter("lost", "lost_packets_total", "Packets that were lost on the way at first.")
+        case .dropped: counter("dropped", "dropped_packets_total", "Packets that never came, or too late.")
         }
     }
 

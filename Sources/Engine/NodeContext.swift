@@ -64,6 +64,8 @@ package final class NodeContext: Sendable {
     /// Whether the node runs as fast as its readers take it: then nothing may be lost, and clocks mean nothing.
     package let isUnpaced: Bool
     package let counters = NodeCounters()
+    /// Of a source's connection to its peer, where its protocol tells.
+    package let link = Measurements()
     let inlets: [Inlet]
     let outlets: [Outlet]
     private let interrupted = Atomic<Bool>(false)

@@ -4,6 +4,7 @@ import AV
 import CLinux
 import CRingLayout
 package import Media
+import Meters
 package import Rings
 import Synchronization
 
@@ -50,6 +51,10 @@ package final class Outlet: @unchecked Sendable {
     private var stageBegin: Int64 = 0
     package private(set) var format: StreamFormat?
     private var content: ContentMeter?
+    /// What `content` was made for, and when that was looked at.
+    private var demand: ContentDemand?
+    private var seenDemands: UInt64 = 0
+    private var flow: FlowMeter
     package private(set) var pictureStore: RingPictureStore?
 
     init(_ port: OutletPort, lane: Lane, services: EngineServices, isUnpaced: Bool) {
@@ -63,6 +68,7 @@ package final class Outlet: @unchecked Sendable {
         budget = services.ringBudget
         stage = stageHash(port.node)
         generation = port.generation
+        flow = FlowMeter(isContinuous: port.type.isVideo || port.type.isAudio, from: port.totals)
         if let old = port.mapping {
             // A successor goes on where the node before it stopped.
             nextSequence = old.head
@@ -225,7 +231,7 @@ package final class Outlet: @unchecked Sendable {
         }
         let grain = stamped(judged(grain, UnsafeRawBufferPointer(claim.bytes)))
         frames?.publish(claim, grain, sideData: sideData)
-        published(grain)
+        published(grain, bytes: Int(grain.size))
     }
 
     /// Publishes a buffer of the picture store that the decoder goes on holding.
@@ -238,7 +244,7 @@ package final class Outlet: @unchecked Sendable {
         }
         grain = stamped(grain)
         let published = frames?.publish(held: buffer, grain, sideData: sideData) ?? .inUse
-        if case .done = published { self.published(grain) }
+        if case .done = published { self.published(grain, bytes: Int(grain.size)) }
         return published
     }
 
@@ -263,7 +269,7 @@ package final class Outlet: @unchecked Sendable {
         switch appended {
         case .done:
             if grain.dts != .min { packets!.set(watermark: grain.dts) }
-            published(grain)
+            published(grain, bytes: payload.count)
         case .tooLarge, .removed, .corrupt: port.refused.wrappingAdd(1, ordering: .relaxed)
         case .wait: break
         }
@@ -281,11 +287,26 @@ package final class Outlet: @unchecked Sendable {
 
     /// With flags for what it shows, while somebody wants to know.
     private func judged(_ grain: Grain, _ bytes: UnsafeRawBufferPointer) -> Grain {
-        guard port.contentWatches.load(ordering: .relaxed) > 0, let format else { return grain }
-        if content?.judges(format) != true { content = ContentMeter(format) }
+        let version = port.contentDemands.version.load(ordering: .acquiring)
+        guard let format, version > 0 else { return grain }
+        if version != seenDemands || content?.judges(format) == false { beginToJudge(format, version) }
+        guard content != nil else { return grain }
         var grain = grain
-        content?.judge(&grain, bytes)
+        let found = content?.look(at: bytes, of: grain, clock.monotonic, in: port.measured) ?? 0
+        grain.flags = grain.flags & ~ContentMeter.flags | found
         return grain
+    }
+
+    /// Somebody wants something else to be known, or something else comes.
+    private func beginToJudge(_ format: StreamFormat, _ version: UInt64) {
+        seenDemands = version
+        let wanted = port.contentDemands.all
+        // Whoever looks for the outlet again wants the same: what is known goes on.
+        if wanted == demand, content?.judges(format) ?? (wanted == nil) { return }
+        port.measured.forgetContent()
+        content = nil
+        demand = wanted
+        if let wanted { content = ContentMeter(format, wanted) }
     }
 
     /// Stamps the ledger; the first grain after a restart is a marked discontinuity.
@@ -299,8 +320,10 @@ package final class Outlet: @unchecked Sendable {
     }
 
     /// Keeps the figures of this outlet, once for each grain that went out, and tells its readers.
-    private func published(_ grain: Grain) {
+    private func published(_ grain: Grain, bytes: Int) {
         needsDiscontinuity = false
+        flow.take(FlowMeter.Header(grain, bytes: bytes), at: stampTime)
+        port.measured.note(flow)
         if grain.origin != .min { port.age.record(nanoseconds: stampTime - grain.origin) }
         port.stage.record(nanoseconds: stampTime - stageBegin)
         if grain.pts != .min { port.newest.store(grain.pts, ordering: .relaxed) }
@@ -315,6 +338,11 @@ package final class Outlet: @unchecked Sendable {
     /// `.noSignal`, `.absent`, `.ended`, `.removed`. A later publish makes the ring live again.
     package func set(_ signal: Signal) {
         assert(lane.isCurrentThread)
+        if signal != .waiting, signal != .live {
+            // What it showed last is no news, and what comes next need not join on.
+            flow.startAgain()
+            port.measured.forgetContent()
+        }
         setRingState(signal)
         port.set(signal)
     }
@@ -361,24 +389,4 @@ private final class PacketRingWriterBox {
         guard let writer = writer.take() else { throw .otherRingType }
         return writer
     }
-}
-
-extension pbr_grain {
-    /// The newest stamp of the ledger, monotonic nanoseconds.
-    package var latestStamp: Int64? {
-        guard ledger_count > 0 else { return nil }
-        let index = Int(min(ledger_count, UInt32(PBR_LEDGER_STAGES))) - 1
-        return withUnsafeBytes(of: ledger) { $0.loadUnaligned(fromByteOffset: 16 * index + 8, as: Int64.self) }
-    }
-}
-
-/// What the file system of a ring has left, in words.
-private func sharedMemoryLeft(_ path: String) -> String {
-    var status = statvfs()
-    let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? path
-    guard statvfs(folder, &status) == 0 else { return "\(folder) has less" }
-    let (left, size) = (
-        UInt64(status.f_bavail) * UInt64(status.f_frsize), UInt64(status.f_blocks) * UInt64(status.f_frsize)
-    )
-    return "\(folder) has \(left >> 10) KiB of \(size >> 10) KiB left"
 }

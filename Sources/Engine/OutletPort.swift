@@ -4,6 +4,7 @@
 // a node whose edges are not touched never notices a patch, even while it blocks.
 import CRingLayout
 package import Media
+import Meters
 package import Rings
 package import Synchronization
 
@@ -40,12 +41,13 @@ package final class OutletPort: @unchecked Sendable {
     package let stage = LatencyHistogram()
     /// Grains refused because they were too large for the ring.
     package let refused = Atomic<UInt64>(0)
-    /// How many want to know what its grains show.
-    let contentWatches = Atomic<Int>(0)
+    /// What is measured of its grains: how they come always, what they show while somebody wants to know.
+    package let measured = Measurements()
+    let contentDemands = ContentDemands()
     /// PTS of the newest grain, nanoseconds.
     package let newest = Atomic<Int64>(.min)
-    /// Grains a second, as the sampler measures.
-    let rate = Mutex(RateMeter())
+    /// The sampler's: rates of a second.
+    let window = Mutex(FlowWindow())
     /// How the age of its grains splits, as the sampler sees it.
     let ledger = LedgerFigures()
     /// What was last told of its signal and format; the sampler's.
@@ -73,6 +75,8 @@ package final class OutletPort: @unchecked Sendable {
         self.type = type
         self.hold = hold
         writer = lane
+        // What is counted begins with nothing.
+        measured.note(FlowMeter())
         bells = .allocate(capacity: Self.bellCount)
         for i in 0..<Self.bellCount { bells.advanced(by: i).initialize(to: Atomic(0)) }
     }
@@ -144,6 +148,16 @@ package final class OutletPort: @unchecked Sendable {
     /// is, and comes to the end like the others.
     func hasRoom(_ mapping: RingMapping) -> Bool {
         isOver || leases.load(ordering: .relaxed) <= Int(mapping.leasesRoom)
+    }
+
+    /// What was counted of its grains so far, over all its writers.
+    var totals: FlowTotals {
+        func count(_ measurement: Measurement) -> UInt64 { UInt64(clamping: measured[measurement] ?? 0) }
+        var totals = FlowTotals()
+        totals.grains = mapping?.head ?? 0
+        totals.bytes = count(.bytes)
+        (totals.missing, totals.holes, totals.corrupt) = (count(.missing), count(.holes), count(.corrupt))
+        return totals
     }
 
     /// Leases (+ 1 for each reader) that a new ring must have room for: those of the wired readers.

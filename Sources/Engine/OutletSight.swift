@@ -34,7 +34,7 @@ package struct OutletSight: Sendable {
 
     /// Has what its grains show judged, so that their flags say it, until the watch is let go of. Of coded outlets nothing
     /// is.
-    package func watchContent() -> ContentWatch { ContentWatch(port) }
+    package func watchContent(_ demand: ContentDemand) -> ContentWatch { ContentWatch(port, demand) }
 
     /// A few atomic loads and a copy of 256 bytes.
     package func look() -> Look {
@@ -62,6 +62,8 @@ package struct InputSight: Sendable {
     package let upstream: [OutletSight]
     /// Of the inlets on that way.
     let figures: [InletFigures]
+    /// Of the connections of the nodes on that way, and of meters that read one of those outlets.
+    let others: [Measurements]
 
     /// Grains that were read and lost on the way to this edge.
     package var passage: (taken: UInt64, lost: UInt64) {
@@ -70,6 +72,33 @@ package struct InputSight: Sendable {
             return (sum.0 &+ snapshot.taken, sum.1 &+ snapshot.lost)
         }
     }
+
+    /// What is measured on that way. Of what several measure the worst: that which has gone on for longest, or is most.
+    package func value(of measure: Measure, at now: Int64) -> Measured? {
+        let outlets = [outlet] + upstream
+        switch measure {
+        case .rate: return outlet.port.measured.value(of: measure, at: now)
+        // The nearest that is coded.
+        case .bitrate:
+            return outlets.first { !$0.type.isRaw }?.port.measured.value(of: measure, at: now)
+        case .black, .frozen, .silent, .clipped, .loss, .jitter, .loudness, .drift, .rtt:
+            return (outlets.map(\.port.measured) + others).lazy.compactMap { $0.value(of: measure, at: now) }.reduce(
+                nil
+            ) {
+                worst($0, $1)
+            }
+        }
+    }
+
+    /// See `FlowMeter.lateness`.
+    package var lateness: Int64? { outlet.port.measured[.lateness] }
+}
+
+/// The one that says more against a stream.
+package func worst(_ one: Measured?, _ other: Measured?) -> Measured? {
+    guard let one, let other else { return one ?? other }
+    if one.value != other.value { return one.value > other.value ? one : other }
+    return (one.since ?? .max) <= (other.since ?? .max) ? one : other
 }
 
 /// Has `call` made whenever one of some outlets sets its signal, until it is let go of. Called on the outlet's lane,
@@ -98,9 +127,20 @@ extension Engine {
             var seen: Set<String> = []
             var (ports, figures): ([OutletPort], [InletFigures]) = ([], [])
             walk(edge.from.node, type: port.type, &seen, &ports, &figures)
+            let links = seen.sorted().compactMap { nodes[$0]?.runner.context.link }
             return InputSight(
                 input: key, outlet: OutletSight(port: port), upstream: ports.map(OutletSight.init(port:)),
-                figures: figures)
+                figures: figures, others: links + metersReading([port] + ports))
+        }
+    }
+
+    /// What nodes that measure have found at one of these outlets.
+    private func metersReading(_ ports: [OutletPort]) -> [Measurements] {
+        nodes.values.flatMap { node in
+            node.runner.context.inlets.compactMap { inlet in
+                guard let measured = inlet.measured, let source = inlet.wiring.plan.source else { return nil }
+                return ports.contains { $0 === source.port } ? measured : nil
+            }
         }
     }
 

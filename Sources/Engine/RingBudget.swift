@@ -1,5 +1,6 @@
 // How much shared memory rings may take together: `--ring-memory`. A ring is paid for before it is made, and given back
 // when nobody of this engine keeps it as an outlet's ring any more. Any thread.
+import CLinux
 import Synchronization
 
 /// The bytes that an engine's rings may take.
@@ -39,4 +40,15 @@ package final class RingReservation: Sendable {
 
     fileprivate init(budget: RingBudget, bytes: UInt64) { (self.budget, self.bytes) = (budget, bytes) }
     deinit { budget.giveBack(bytes) }
+}
+
+/// What the file system of a ring has left, in words.
+func sharedMemoryLeft(_ path: String) -> String {
+    var status = statvfs()
+    let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? path
+    guard statvfs(folder, &status) == 0 else { return "\(folder) has less" }
+    let (left, size) = (
+        UInt64(status.f_bavail) * UInt64(status.f_frsize), UInt64(status.f_blocks) * UInt64(status.f_frsize)
+    )
+    return "\(folder) has \(left >> 10) KiB of \(size >> 10) KiB left"
 }

@@ -104,6 +104,7 @@ extension Engine {
             UInt64($0.mapping?.readerCount ?? 0)
         }
         each("patchbay_ring_bytes", .gauge, "Size of the ring in shared memory.") { $0.ringBytes }
+        text.write("patchbay_outlet_", ports.map { (labels: $0.labels, measurements: $0.measured) }, at: now)
         summary("patchbay_outlet_age_seconds", "Age of grains since their origin when published.", ports, \.age, &text)
         summary("patchbay_outlet_stage_seconds", "What the node cost its grains.", ports, \.stage, &text)
     }
@@ -146,6 +147,8 @@ extension Engine {
             }
         }
         text.write("patchbay_meter_", measured, at: now)
+        let links = nodes.map { (labels: [("node", $0.id)], measurements: $0.runner.context.link) }
+        text.write("patchbay_link_", links, at: now)
     }
 
     private func writeLanes(_ text: inout Exposition) {

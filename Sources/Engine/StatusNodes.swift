@@ -33,6 +33,7 @@ extension LiveNode {
             ("restarts", .count(restarts)), ("outlets", .array(outlets.map(outletStatus))),
             ("inlets", .array(resolved.inlets.map(inletStatus))), ("outputs", outputs),
             ("ledger", .array(outlets.compactMap(\.ledgerEntry))), ("counters", runner.context.counters.json),
+            ("link", runner.context.link.isEmpty ? .null : runner.context.link.json(at: runner.context.now)),
             ("details", .object(JSONObject(details.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }))),
         ]
         return .object(JSONObject(members))
@@ -44,12 +45,12 @@ extension LiveNode {
         let members: [JSONObject.Member] = [
             ("name", .string(port.name)), ("type", .string("\(port.type)")),
             ("format", ring.map { .string("\($0.format)") } ?? .null), ("state", .string(port.condition.name)),
-            ("grains", .count(ring?.mapping.head ?? 0)), ("rate", .rounded(port.rate.withLock { $0.rate })),
+            ("grains", .count(ring?.mapping.head ?? 0)), ("rate", .rounded(Double(port.measured[.rate] ?? 0) / 1000)),
             ("readers", .count(ring?.mapping.readerCount ?? 0)), ("dropped", .count(ring?.mapping.dropped ?? 0)),
             ("copied", .count(ring?.mapping.copied ?? 0)),
             ("refused", .count(port.refused.load(ordering: .relaxed))),
             ("ageMilliseconds", age.map(JSON.milliseconds) ?? .null), ("generation", .count(ring?.generation ?? 0)),
-            ("ringBytes", .count(port.ringBytes)),
+            ("ringBytes", .count(port.ringBytes)), ("measured", port.measured.json(at: runner.context.now)),
         ]
         return .object(JSONObject(members))
     }

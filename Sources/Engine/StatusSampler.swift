@@ -2,6 +2,7 @@
 // died; once a minute: old latencies weigh half. On a thread of its own that waits on a futex: a task that sleeps allocates each time. What it reads are atomics, what it sweeps are locks
 // of the dead, so that it never waits for a node; in steady state it allocates nothing.
 import Media
+import Meters
 import Rings
 import Synchronization
 
@@ -90,7 +91,9 @@ package final class StatusSampler: Sendable {
 extension OutletPort {
     fileprivate func sample(at now: Int64, decays: Bool) {
         if let mapping {
-            rate.withLock { $0.sample(head: mapping.head, at: now) }
+            let totals = totals
+            let rates = window.withLock { $0.look(totals, at: now) ? $0.rates : nil }
+            if let rates { measured.note(rates) }
             if mapping.sweepDeadReaders() > 0 { ringWriter() }
         }
         if decays {
@@ -98,19 +101,5 @@ extension OutletPort {
             stage.decay()
             ledger.decay()
         }
-    }
-}
-
-/// Grains a second, from the head of a ring looked at once a second.
-struct RateMeter {
-    private var lastHead: UInt64 = 0
-    private var lastTime: Int64 = 0
-    private(set) var rate = 0.0
-
-    mutating func sample(head: UInt64, at now: Int64) {
-        defer { (lastHead, lastTime) = (head, now) }
-        guard lastTime > 0, now > lastTime, head >= lastHead else { return }
-        let current = Double(head - lastHead) * 1e9 / Double(now - lastTime)
-        rate = rate == 0 ? current : rate + (current - rate) * 0.5
     }
 }

@@ -2,6 +2,7 @@
 // both lists equal. On the engine's actor, from atomics.
 import Graph
 import Media
+import Meters
 import Rings
 import Synchronization
 
@@ -14,6 +15,9 @@ package enum WatchedMetric: String, Sendable, CaseIterable {
     case grains = "patchbay_outlet_grains_total"
     case dropped = "patchbay_outlet_dropped_grains_total"
     case refused = "patchbay_outlet_refused_grains_total"
+    case missing = "patchbay_outlet_missing_grains_total"
+    case holes = "patchbay_outlet_holes_total"
+    case corrupt = "patchbay_outlet_corrupt_grains_total"
     case readers = "patchbay_outlet_readers"
     case taken = "patchbay_inlet_taken_grains_total"
     case lost = "patchbay_inlet_lost_grains_total"
@@ -36,6 +40,9 @@ extension Engine {
         case .grains: return sum(node) { $0.mapping?.head ?? 0 }
         case .dropped: return sum(node) { $0.mapping?.dropped ?? 0 }
         case .refused: return sum(node) { $0.refused.load(ordering: .relaxed) }
+        case .missing: return sum(node) { $0.totals.missing }
+        case .holes: return sum(node) { $0.totals.holes }
+        case .corrupt: return sum(node) { $0.totals.corrupt }
         case .readers: return Double(node.ports.values.map { $0.mapping?.readerCount ?? 0 }.max() ?? 0)
         case .taken: return Double(node.inletFigures.reduce(0) { $0 + $1.taken })
         case .lost: return Double(node.inletFigures.reduce(0) { $0 + $1.lost })

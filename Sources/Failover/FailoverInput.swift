@@ -18,9 +18,12 @@ package struct FailoverInput: Sendable, Hashable {
     /// The lower number wins; equal ones go by name.
     package var priority: Int
     package var keep: Keep
+    /// Whether the key frames of coded pictures are decoded, so that what they show is known.
+    package var watchesKeyframes: Bool
 
-    package init(_ name: String, priority: Int, keep: Keep = .hot) {
+    package init(_ name: String, priority: Int, keep: Keep = .hot, watchesKeyframes: Bool = false) {
         (self.name, self.priority, self.keep) = (name, priority, keep)
+        self.watchesKeyframes = watchesKeyframes
     }
 }
 
@@ -70,7 +73,7 @@ extension Measure {
     var kind: ConditionKind {
         switch self {
         case .black, .frozen, .silent, .clipped, .loudness: .content
-        case .loss, .bitrate, .rate, .jitter, .drift: .quality
+        case .loss, .bitrate, .rate, .jitter, .drift, .rtt: .quality
         }
     }
 }

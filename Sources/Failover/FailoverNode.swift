@@ -37,6 +37,8 @@ package actor FailoverNode: ControlNode {
     private var why: Why?
     /// Decisions are written down one after the other, behind what they did.
     private var recording: Task<Void, Never>?
+    /// What the document was asked for to look at key frames with.
+    var keyframeMeter: JSON?
     private var nextRequest: UInt64 = 0
     private var asked: [UInt64: CheckedContinuation<FailoverMachine.ChoiceOutcome, Never>] = [:]
     private var outcomes: [(UInt64, FailoverMachine.ChoiceOutcome)] = []
@@ -115,8 +117,9 @@ package actor FailoverNode: ControlNode {
             return watch
         }
         listening = context.listen(to: sights)
-        let isContentAsked = settings.conditions.contains { $0.measure.kind == .content }
-        contentWatches = isContentAsked ? sights.map { $0.outlet.watchContent() } : []
+        contentWatches =
+            settings.conditions.demand.map { demand in sights.map { $0.outlet.watchContent(demand) } } ?? []
+        watchKeyframes(sights)
     }
 
     private func look() {
@@ -131,7 +134,7 @@ package actor FailoverNode: ControlNode {
             watches[i].knownTrouble = reading.trouble
             changes +=
                 reading.arrived == nil
-                ? conditions.forget(watch.name) : conditions.look(watch.name, at: now) { watch.value($0) }
+                ? conditions.forget(watch.name) : conditions.look(watch.name, at: now) { watch.value(of: $0, at: now) }
         }
         perform(machine.handle(.observed(heard, failed: failed), at: now))
         for change in changes {
@@ -234,16 +237,23 @@ package actor FailoverNode: ControlNode {
     }
 
     func record(_ decision: Decision, _ change: LiveChange, _ token: UInt64?) {
-        let before = recording
-        recording = Task { [context] in
-            await before?.value
+        afterRecords { [context] in
             let result = await context.record(decision, of: change, token)
-            if case .refused = result.outcome { refused(change) }
+            if case .refused = result.outcome { await self.refused(change) }
         }
     }
 
     /// Returns when all that was decided so far is written down.
     func recorded() async { await recording?.value }
+
+    /// Runs behind all that is to be written down.
+    func afterRecords(_ work: @escaping @Sendable () async -> Void) {
+        let before = recording
+        recording = Task {
+            await before?.value
+            await work()
+        }
+    }
 
     /// The document did not take it, so that the switch has gone back: it is told again.
     private func refused(_ change: LiveChange) {

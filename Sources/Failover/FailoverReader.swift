@@ -7,8 +7,7 @@ import Media
 /// Reads inputs, and has the conditions read.
 struct FailoverReader {
     static let mostInputs = 1000
-    /// What is measured of an input of a switch.
-    static let measures: [Measure] = [.black, .frozen, .silent, .loss, .bitrate, .rate]
+    static let keyframes = "keyframes"
     private(set) var inputs: [FailoverInput] = []
     private(set) var conditions: [ConditionRule] = []
     private(set) var faults: [SettingFault] = []
@@ -20,7 +19,7 @@ struct FailoverReader {
         } else {
             for (name, json) in table { read(name, json) }
         }
-        let reader = ConditionReader(conditions, of: Self.measures)
+        let reader = ConditionReader(conditions)
         self.conditions = reader.rules
         faults += reader.faults
     }
@@ -46,7 +45,7 @@ struct FailoverReader {
             return add("inputs", [name], "found \(json.phrase)", "expected an input", "write { \"priority\": 1 }")
         }
         let before = faults.count
-        checkKeys(object, ["priority", "keep"], "inputs", [name])
+        checkKeys(object, ["priority", "keep", "watch"], "inputs", [name])
         let priority = object["priority"]?.integer ?? -1
         if priority < 0 {
             let found = object["priority"].map { "found \($0.phrase)" } ?? "\"priority\" is missing"
@@ -55,8 +54,14 @@ struct FailoverReader {
                 "expected a whole number from 0 on; the lower one wins", "write \"priority\": 1")
         }
         let keep = readKeep(object["keep"], name)
+        if let watch = object["watch"], watch.string != Self.keyframes {
+            add(
+                "inputs", [name, "watch"], "found \(watch.phrase)", "expected \"\(Self.keyframes)\"",
+                "leave it out to look at raw pictures alone")
+        }
+        let watches = object["watch"] != nil
         guard faults.count == before else { return }
-        inputs.append(FailoverInput(name, priority: priority, keep: keep))
+        inputs.append(FailoverInput(name, priority: priority, keep: keep, watchesKeyframes: watches))
     }
 
     private mutating func readKeep(_ json: JSON?, _ name: String) -> Keep {

@@ -18,6 +18,7 @@ package struct InputTable: SettingValue {
                 "properties": [
                     "priority": ["type": "integer", "minimum": 0],
                     "keep": ["enum": .array(Keep.allCases.map { .string($0.rawValue) })],
+                    "watch": ["enum": [.string(FailoverReader.keyframes)]],
                 ],
             ],
         ]
@@ -53,7 +54,7 @@ package struct FailoverSettings: NodeSettings {
     ).within(.milliseconds(100) ... .seconds(3600))
     static let inputs = Setting<InputTable>(
         required: "inputs",
-        "Inputs of the switch, by name: \"priority\" (the lower number wins) and \"keep\" (hot or warm).",
+        "Inputs of the switch, by name: \"priority\" (the lower number wins), \"keep\" (hot or warm), \"watch\" (keyframes).",
         isLive: true)
     static let conditions = Setting<ConditionTable>(
         "conditions", default: ConditionTable.none,

@@ -4,6 +4,7 @@ import CRingLayout
 import Engine
 import Graph
 import Media
+import Meters
 
 struct InputWatch {
     /// What one look found.
@@ -17,8 +18,6 @@ struct InputWatch {
 
     private struct Mark {
         let at: Int64
-        let head: UInt64
-        let bytes: UInt64?
         let taken: UInt64
         let lost: UInt64
     }
@@ -30,16 +29,19 @@ struct InputWatch {
     /// Pictures first: where an input has some, it is heard by them, for senders bundle sound.
     private let tracks: [InputSight]
     private var mark: Mark?
+    private var drift = DriftMeter()
     /// The trouble that the machine knows of.
     var knownTrouble: String?
     /// The newest arrival, also of an input that fell silent; monotonic nanoseconds.
     private(set) var lastArrival: Int64?
     private(set) var flags: UInt32 = 0
-    /// Grains a second; nil before the first window has passed.
+    /// Of what was read on the way here, percent that was lost to slow readers; nil before the first second.
+    private var lapped: Double?
+    /// Grains a second; nil before the first second.
     private(set) var rate: Double?
     /// Bits a second of the coded tracks.
     private(set) var bitRate: Double?
-    /// Percent of grains.
+    /// Percent of grains that should have come.
     private(set) var loss: Double?
 
     init(_ name: String, _ sights: [InputSight]) {
@@ -52,6 +54,7 @@ struct InputWatch {
     mutating func goOn(from old: InputWatch) {
         (mark, knownTrouble, lastArrival) = (old.mark, old.knownTrouble, old.lastArrival)
         (flags, rate, bitRate, loss) = (old.flags, old.rate, old.bitRate, old.loss)
+        (lapped, drift) = (old.lapped, old.drift)
     }
 
     mutating func look(at now: Int64) -> Reading {
@@ -63,7 +66,7 @@ struct InputWatch {
         reading.flags = flags
         reading.trouble = tracks.enumerated().lazy.compactMap { Self.trouble($1, mayBeAbsent: $0 > 0) }.first
         if reading.trouble == nil { reading.arrived = look.arrived }
-        measure(look, at: now)
+        measure(at: now)
         return reading
     }
 
@@ -80,43 +83,52 @@ struct InputWatch {
         return nil
     }
 
-    private mutating func measure(_ look: OutletSight.Look, at now: Int64) {
+    private mutating func measure(at now: Int64) {
+        measureLapped(at: now)
+        rate = tracks.first?.value(of: .rate, at: now)?.value
+        let rates = tracks.compactMap { $0.value(of: .bitrate, at: now)?.value }
+        bitRate = rates.isEmpty ? nil : rates.reduce(0, +)
+        loss = worst(lapped.map { Measured($0) }, found(.loss, at: now))?.value
+        let (pictures, sound) = (tracks.first { $0.outlet.type.isVideo }, tracks.first { !$0.outlet.type.isVideo })
+        drift.look(video: pictures?.lateness, audio: sound?.lateness)
+    }
+
+    private mutating func measureLapped(at now: Int64) {
         let passages = tracks.map(\.passage)
-        let coded = tracks.compactMap { track in track.upstream.lazy.compactMap { $0.look().bytes }.first }
         let new = Mark(
-            at: now, head: look.head, bytes: coded.isEmpty ? nil : coded.reduce(0, &+),
-            taken: passages.reduce(0) { $0 &+ $1.taken }, lost: passages.reduce(0) { $0 &+ $1.lost })
+            at: now, taken: passages.reduce(0) { $0 &+ $1.taken }, lost: passages.reduce(0) { $0 &+ $1.lost })
         guard let old = mark else {
             mark = new
             return
         }
         guard now - old.at >= Self.window else { return }
         mark = new
-        let seconds = Double(now - old.at) / 1e9
         // A counter that fell began anew.
-        func growth(_ new: UInt64, _ old: UInt64) -> Double? { new >= old ? Double(new - old) : nil }
-        rate = growth(new.head, old.head).map { $0 / seconds }
-        bitRate =
-            if let bytes = new.bytes, let before = old.bytes { growth(bytes, before).map { $0 * 8 / seconds } } else {
-                nil
-            }
-        if let lost = growth(new.lost, old.lost), let taken = growth(new.taken, old.taken) {
-            loss = lost + taken > 0 ? lost * 100 / (lost + taken) : 0
-        }
+        guard new.lost >= old.lost, new.taken >= old.taken else { return }
+        let (lost, taken) = (Double(new.lost - old.lost), Double(new.taken - old.taken))
+        lapped = lost + taken > 0 ? lost * 100 / (lost + taken) : 0
+    }
+
+    private func found(_ measure: Measure, at now: Int64) -> Measured? {
+        tracks.lazy.compactMap { $0.value(of: measure, at: now) }.reduce(nil) { worst($0, $1) }
     }
 
     /// What conditions judge.
-    func value(_ measure: Measure) -> Measured? {
+    func value(of measure: Measure, at now: Int64) -> Measured? {
         switch measure {
-        case .black: flag(PBR_GRAIN_BLACK)
-        case .frozen: flag(PBR_GRAIN_FROZEN)
-        case .silent: flag(PBR_GRAIN_SILENT)
+        case .black: flag(PBR_GRAIN_BLACK, measure, now)
+        case .frozen: flag(PBR_GRAIN_FROZEN, measure, now)
+        case .silent: flag(PBR_GRAIN_SILENT, measure, now)
         case .loss: loss.map { Measured($0) }
         case .bitrate: bitRate.map { Measured($0) }
         case .rate: rate.map { Measured($0) }
-        case .clipped, .jitter, .loudness, .drift: nil
+        case .drift: worst(drift.drift.map { Measured(abs(Double($0)) / 1e6) }, found(measure, at: now))
+        case .clipped, .jitter, .loudness, .rtt: found(measure, at: now)
         }
     }
 
-    private func flag(_ flag: some BinaryInteger) -> Measured { Measured(flags & UInt32(flag) != 0 ? 1 : 0) }
+    /// What the newest grain has been flagged with, by whomever, or what is measured.
+    private func flag(_ flag: some BinaryInteger, _ measure: Measure, _ now: Int64) -> Measured? {
+        worst(flags & UInt32(flag) != 0 ? Measured(1) : nil, found(measure, at: now))
+    }
 }

@@ -59,6 +59,9 @@ extension pbr_grain {
         withUnsafeBytes(of: ledger) { $0.loadUnaligned(fromByteOffset: 16 * index, as: pbr_stamp.self) }
     }
 
+    /// When the newest stage stamped the ledger, monotonic nanoseconds; nil before the first.
+    package var latestStamp: Int64? { stampCount > 0 ? stamp(at: stampCount - 1).at : nil }
+
     /// Takes over what a codec must carry from the grain it works on to the one it makes: origin, ledger, timecode.
     public mutating func inherit(from source: pbr_grain) {
         origin = source.origin

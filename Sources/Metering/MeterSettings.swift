@@ -26,31 +26,33 @@ package struct MeterSettings: NodeSettings {
         "loudness", default: true, "Whether raw sound is measured by EBU R128; a change begins it anew.", isLive: true)
     static let masks = Setting<MaskList>(
         "masks", default: .none, "Parts of the pictures that are not looked at, such as a running clock.", isLive: true)
-    static let silence = Setting("silence", default: -60.0, "What is no louder is silence.", unit: "dBFS", isLive: true)
-        .within(-120 ... -10)
+    static let silence = Setting(
+        "silence", default: SoundMeter.usualSilence, "What is no louder is silence.", unit: "dBFS", isLive: true
+    )
+    .within(-120 ... -10)
     static let watch = Setting<CodedWatch>(
         "watch", default: .packets, "What is looked at of coded pictures: packets, or keyframes, which are decoded.",
         isLive: true)
 
     package static let declarations: [SettingDeclaration] = .of(conditions, content, loudness, masks, silence, watch)
 
+    /// Connections are not edges.
+    private static let measures = Measure.allCases.filter { $0 != .rtt }
+
     let conditions: [ConditionRule]
-    let looksAtContent: Bool
-    let hearsLoudness: Bool
-    let masks: [PictureMeter.Mask]
-    let silence: Double
+    let demand: ContentDemand
     let watch: CodedWatch
 
     package init(_ values: SettingValues) {
-        conditions = ConditionReader(values[Self.conditions].json).rules
-        looksAtContent = values[Self.content]
-        hearsLoudness = values[Self.loudness]
-        masks = values[Self.masks].masks
-        silence = values[Self.silence]
+        conditions = ConditionReader(values[Self.conditions].json, of: Self.measures).rules
+        demand = ContentDemand(
+            looks: values[Self.content], loudness: values[Self.loudness],
+            masks: values[Self.masks].masks + conditions.masks,
+            silence: values[Self.silence])
         watch = values[Self.watch]
     }
 
     static func faults(_ values: SettingValues) -> [SettingFault] {
-        ConditionReader(values[conditions].json).faults
+        ConditionReader(values[conditions].json, of: measures).faults
     }
 }

@@ -16,17 +16,11 @@ final class MeteredStream {
     private var settings: MeterSettings
     private var format: StreamFormat?
     private var window = FlowWindow()
-    private var picture: PictureLook?
-    private var sound: SoundMeter?
-    private var loudness: LoudnessMeter?
+    private var content: ContentMeter?
     private var keyframes: KeyframeDecoder?
     private var conditions: HeldConditions
     /// Of what says that it has nothing to give nothing is judged.
     private var isJudged = true
-    /// Grains of sound that loudness has heard, nanoseconds.
-    private var heard: Int64 = 0
-    /// What short-term loudness is measured over.
-    private static let shortTerm: Int64 = 3_000_000_000
 
     init(_ inlet: Inlet, _ settings: MeterSettings, _ context: NodeContext) {
         (self.inlet, self.settings, self.context) = (inlet, settings, context)
@@ -69,36 +63,25 @@ final class MeteredStream {
         let old = self.settings
         self.settings = settings
         tell(conditions.replace(settings.conditions), at: context.now)
-        let isSame =
-            (old.looksAtContent, old.hearsLoudness, old.masks, old.silence, old.watch)
-            == (settings.looksAtContent, settings.hearsLoudness, settings.masks, settings.silence, settings.watch)
-        if !isSame { begin() }
+        if old.demand != settings.demand || old.watch != settings.watch { begin() }
     }
 
     /// Begins to look at content anew.
     private func begin() {
         close()
         measured.forgetContent()
-        switch format {
-        case .rawVideo(let video)? where settings.looksAtContent:
-            picture = PictureLook(video, masks: settings.masks)
-        case .rawAudio(let audio)?:
-            if settings.looksAtContent { sound = SoundMeter(audio, silence: settings.silence) }
-            if settings.hearsLoudness { loudness = LoudnessMeter(audio) }
-        case .codedVideo(let coded)? where settings.watch == .keyframes:
-            keyframes = KeyframeDecoder(coded, masks: settings.masks)
-            if keyframes == nil {
-                context.log(.warning, "\(inlet.id): \(coded.codec) can't be decoded: what it shows is not known")
-            }
-        default: break
+        guard let format else { return }
+        content = ContentMeter(format, settings.demand)
+        guard settings.watch == .keyframes, case .codedVideo(let coded) = format else { return }
+        keyframes = KeyframeDecoder(coded, masks: settings.demand.masks)
+        if keyframes == nil {
+            context.log(.warning, "\(inlet.id): \(coded.codec) can't be decoded: what it shows is not known")
         }
     }
 
     func close() {
-        (picture, sound) = (nil, nil)
-        loudness = nil
+        content = nil
         keyframes = nil
-        heard = 0
     }
 
     // MARK: Grains
@@ -116,7 +99,7 @@ final class MeteredStream {
         case .lapped: flow.startAgain()
         case .frame(let lease):
             let arrival = note(lease.grain)
-            lookAt(lease, arrival)
+            content?.look(at: lease.bytes, of: lease.grain, arrival, in: measured)
             judge(at: arrival)
         }
         return true
@@ -142,19 +125,9 @@ final class MeteredStream {
         // When it was published: this node may be late itself.
         let arrival = grain.latestStamp ?? context.now
         isJudged = true
-        flow.take(FlowMeter.Header(grain), at: arrival)
+        flow.take(FlowMeter.Header(grain, bytes: Int(grain.size)), at: arrival)
         measured.note(flow)
         return arrival
-    }
-
-    private func lookAt(_ lease: borrowing FrameLease, _ arrival: Int64) {
-        let (grain, bytes) = (lease.grain, lease.bytes)
-        if let look = picture?.look(at: bytes, pts: grain.pts, arrival) { measured.note(look) }
-        guard isAudio else { return }
-        let samples = Int(grain.samples)
-        if let look = sound?.look(at: bytes, samples: samples, pts: grain.pts) { measured.note(look, grain, arrival) }
-        loudness?.hear(bytes, samples: samples)
-        heard += grain.duration
     }
 
     private func decode(_ grain: Grain, _ arrival: Int64) {
@@ -171,7 +144,7 @@ final class MeteredStream {
     /// What no grain tells.
     func look(at now: Int64) {
         if window.look(flow.totals, at: now), let rates = window.rates { measured.note(rates) }
-        if heard > 0, let reading = loudness?.reading { measured.note(reading, isWhole: heard >= Self.shortTerm) }
+        content?.readLoudness(into: measured)
         judge(at: now)
     }
 

@@ -22,8 +22,11 @@ package struct SoundMeter {
     private static let clipLength = 3
     private static let fullScale: Float = 0.9999
 
-    /// - Parameter silence: dBFS; what is no louder is silent (EBU Tech 3341 gates at −70 LUFS).
-    package init(_ format: AudioFormat, silence: Double = -60) {
+    /// dBFS; EBU Tech 3341 gates at −70 LUFS.
+    package static let usualSilence = -60.0
+
+    /// - Parameter silence: dBFS; what is no louder is silent.
+    package init(_ format: AudioFormat, silence: Double = usualSilence) {
         self.format = format
         level = Float(decibels(silence))
     }

@@ -79,6 +79,11 @@ private final class Publisher {
         var publisher = try Publisher.signal(port)
         #expect(await flows(run), "\(publisher.said)")
         #expect(await blocks(run) > 5)
+        #expect(
+            await eventually {
+                let link = await run.engine.nodeStatus("in")?["link"]
+                return link?["roundTripMilliseconds"] != nil && (link?["received"]?.integer ?? 0) > 0
+            })
         publisher.kill()
         #expect(await eventually { await status(run, "in").contains("noSignal") })
         #expect(await status(run, "in").contains("\"state\":\"running\""))

@@ -65,7 +65,7 @@ import Testing
     @Test func everyWordOfAClosedSetIsThere() {
         let words =
             InputState.allCases.map(\.rawValue) + FailoverState.allCases.map(\.rawValue) + Keep.allCases.map(\.rawValue)
-            + FailoverReader.measures.map(\.rawValue)
+            + Measure.allCases.map(\.rawValue)
         for word in words { #expect(Self.page.lowercased().contains(word.lowercased()), "\(word)") }
     }
 }

@@ -87,6 +87,11 @@ private func number(_ json: JSON, _ key: String) -> Double { json[key]?.double ?
         let text = await rig.run.engine.metrics()
         #expect(text.contains("patchbay_meter_missing_grains_total{node=\"look\",inlet=\"in/pictures\"} 10\n"))
         #expect(text.contains("# TYPE patchbay_meter_jitter_seconds gauge\n"))
+        // The outlet counts the same by itself, and looks at nothing that nobody asked for.
+        let outlet = await rig.run.engine.nodeStatus("in")?["outlets"]?.array?.first?["measured"] ?? .null
+        for key in ["missing", "holes", "corrupt", "bytes"] { #expect(outlet[key] == pictures[key], "\(key)") }
+        #expect(outlet["frozenMilliseconds"] == nil && outlet["lossPercent"] == nil)
+        #expect(text.contains("patchbay_outlet_missing_grains_total{node=\"in\",outlet=\"video\"} 10\n"))
     }
 
     @Test("Loudness is that of the tone, and only where it is asked for") func loudness() async throws {

@@ -48,14 +48,14 @@ import Testing
         let out = nodes[1]
         let keys = [
             "id", "kind", "state", "fault", "lane", "restarts", "outlets", "inlets", "outputs", "ledger", "counters",
-            "details",
+            "link", "details",
         ]
         #expect(camera.object?.keys == keys)
         let video = try #require(camera["outlets"]?.array?.first)
         #expect(
             video.object?.keys == [
                 "name", "type", "format", "state", "grains", "rate", "readers", "dropped", "copied", "refused",
-                "ageMilliseconds", "generation", "ringBytes",
+                "ageMilliseconds", "generation", "ringBytes", "measured",
             ])
         #expect(video["state"]?.string == "live")
         #expect(video["readers"]?.integer == 1)

@@ -1,40 +1,39 @@
-// Looks at pictures, and remembers since when what they show has been so. On the node's lane.
+// Looks at pictures, and remembers since when what they show has been so. One thread.
 import CRingLayout
-import Engine
-import Media
-import Meters
+package import Media
+package import Meters
 
-struct PictureLook {
+package struct PictureLook: Sendable {
     /// Since when the picture has been black, and has stood still: monotonic nanoseconds, 0 where it isn't so.
-    struct Finding: Equatable {
-        let blackSince: Int64
-        let frozenSince: Int64
+    package struct Finding: Equatable, Sendable {
+        package let blackSince: Int64
+        package let frozenSince: Int64
     }
 
     private var meter: PictureMeter
     /// PTS of the first picture that was black, nil where the newest isn't.
     private var firstBlack: Int64?
 
-    init(_ format: VideoFormat, masks: [PictureMeter.Mask]) { meter = PictureMeter(format, masks: masks) }
+    package init(_ format: VideoFormat, masks: [PictureMeter.Mask]) { meter = PictureMeter(format, masks: masks) }
 
     /// For key frames alone.
-    init(sparse format: VideoFormat, masks: [PictureMeter.Mask]) {
+    package init(sparse format: VideoFormat, masks: [PictureMeter.Mask]) {
         meter = PictureMeter(format, masks: masks, isSparse: true)
     }
 
     /// The plane that is looked at.
-    var plane: Int { meter.plane }
+    package var plane: Int { meter.plane }
 
     /// - Parameters:
     ///   - picture: the whole buffer, laid out as the format says.
     ///   - pts: nanoseconds.
     ///   - arrival: monotonic nanoseconds.
-    mutating func look(at picture: UnsafeRawBufferPointer, pts: Int64, _ arrival: Int64) -> Finding {
+    package mutating func look(at picture: UnsafeRawBufferPointer, pts: Int64, _ arrival: Int64) -> Finding {
         finding(meter.look(at: picture, pts: pts), pts, arrival)
     }
 
     /// The same of a picture that lies otherwise, by its plane of luma.
-    mutating func look(
+    package mutating func look(
         atPlane plane: UnsafeRawPointer, stride: Int, pts: Int64, _ arrival: Int64
     ) -> Finding {
         finding(meter.look(atPlane: plane, stride: stride, pts: pts), pts, arrival)
@@ -54,7 +53,7 @@ private func begin(_ pts: Int64, _ first: Int64, _ arrival: Int64) -> Int64 {
 }
 
 extension Measurements {
-    func note(_ finding: PictureLook.Finding) {
+    package func note(_ finding: PictureLook.Finding) {
         self[.black] = finding.blackSince
         self[.frozen] = finding.frozenSince
     }
