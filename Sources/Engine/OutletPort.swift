@@ -182,7 +182,11 @@ package final class OutletPort: @unchecked Sendable {
         guard let mapping, mapping.head > 0 else { return nil }
         let depth = UInt64(mapping.identity.depth)
         let first = mapping.head > depth ? mapping.head - depth : 0
-        return (first..<mapping.head).lazy.compactMap { mapping.glimpse($0)?.presentation?.nanoseconds }.first
+        // One glimpse each: a second one of the same grain may find it gone.
+        for sequence in first..<mapping.head {
+            if let time = mapping.glimpse(sequence)?.presentation { return time.nanoseconds }
+        }
+        return nil
     }
 
     /// A consumer is wired: its lane will be rung, and a lossless one be waited for.

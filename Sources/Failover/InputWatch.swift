@@ -64,7 +64,10 @@ struct InputWatch {
         lastArrival = look.arrived ?? lastArrival
         flags = tracks.dropFirst().reduce(look.flags) { $0 | $1.outlet.look().flags }
         reading.flags = flags
-        reading.trouble = tracks.enumerated().lazy.compactMap { Self.trouble($1, mayBeAbsent: $0 > 0) }.first
+        // Each outlet is asked once: a lazy search asks again for what it has found, and may be answered otherwise by then.
+        for (i, track) in tracks.enumerated() where reading.trouble == nil {
+            reading.trouble = Self.trouble(track, mayBeAbsent: i > 0)
+        }
         if reading.trouble == nil { reading.arrived = look.arrived }
         measure(at: now)
         return reading
