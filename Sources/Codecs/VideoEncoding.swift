@@ -18,7 +18,7 @@ final class VideoEncoding: CodecWork {
     private let inlet: Inlet
     private let outlet: Outlet
     private let context: NodeContext
-    private let lender = LeaseLender()
+    private let lender: LeaseLender
     private var box: VideoEncoderBox?
     private var carried = GrainMemory()
     private(set) var hasOutput = false
@@ -43,6 +43,7 @@ final class VideoEncoding: CodecWork {
 
     init(_ inlet: Inlet, _ outlet: Outlet, _ settings: VideoEncodeSettings, _ context: NodeContext) {
         (self.inlet, self.outlet, self.settings, self.context) = (inlet, outlet, settings, context)
+        lender = LeaseLender(context)
         inlet.declare(leases: Self.leases(of: settings.encoder.encoder))
     }
 

@@ -13,10 +13,12 @@ package final class LeaseLender: PictureLender, @unchecked Sendable {
     /// More than any ring has buffers to lease.
     private static let placeCount = Int(PBR_MAX_BUFFERS)
     private let records: UnsafeMutablePointer<Atomic<UInt>>
+    private let lane: Lane
     /// Where to look next; on the lane only.
     private var hint = 0
 
-    package init() {
+    package init(_ context: NodeContext) {
+        lane = context.lane
         records = .allocate(capacity: Self.placeCount)
         for i in 0..<Self.placeCount { records.advanced(by: i).initialize(to: Atomic(0)) }
     }
@@ -39,7 +41,11 @@ package final class LeaseLender: PictureLender, @unchecked Sendable {
 
     package func giveBack(_ place: Int32) {
         let record = records[Int(place)].exchange(0, ordering: .acquiringAndReleasing)
-        if let record = UnsafeMutableRawPointer(bitPattern: record) { FrameLease.end(handedOver: record) }
+        guard let record = UnsafeMutableRawPointer(bitPattern: record) else { return }
+        FrameLease.end(handedOver: record)
+        // The node may have found all its leases lent. Where its writer waits for it, nobody else would ring again: frame
+        // threads of libavcodec go on with a picture more, and end leases on threads of their own.
+        if !lane.isCurrentThread { lane.ring() }
     }
 }
 

@@ -34,7 +34,7 @@ final class FilterRun {
     private let context: NodeContext
     private var settings: FilterSettings
     private let isVideo: Bool
-    private let lender = LeaseLender()
+    private let lender: LeaseLender
     private let output: FilterOutput
     private var box: FilterBox?
     private var carried = GrainMemory()
@@ -52,6 +52,7 @@ final class FilterRun {
         (self.outlet, self.settings, self.context) = (outlet, settings, context)
         isVideo = outlet.port.type.isVideo
         output = FilterOutput(outlet, context)
+        lender = LeaseLender(context)
         for inlet in inlets { inlet.declare(leases: Self.leases) }
     }
 
