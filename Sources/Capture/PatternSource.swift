@@ -78,8 +78,11 @@ package actor PatternSource: DataNode {
             ]
         })
 
-    /// Behind by more than this, pictures are left out instead of being made late.
-    private static let catchUp: Int64 = 10
+    /// Behind by more than this, nanoseconds, pictures are left out instead of being made late.
+    private static let catchUp: Int64 = 1_000_000_000
+    /// What is late is made this many times as fast as it would be on time: all at once would lap readers that were held
+    /// up as well.
+    private static let catchUpSpeed: Int64 = 4
 
     package nonisolated let context: NodeContext
     package nonisolated var unownedExecutor: UnownedSerialExecutor { context.executor }
@@ -92,6 +95,9 @@ package actor PatternSource: DataNode {
     private var firstTimecode: Int64 = 0
     private var nextFrame: Int64 = 0
     private var nextBlock: Int64 = 0
+    /// Before these, nanoseconds from the first picture on, no picture and no block is made.
+    private var earliestFrame: Int64 = 0
+    private var earliestBlock: Int64 = 0
     private var isEnding = false
     private var hasStarted = false
 
@@ -149,17 +155,26 @@ package actor PatternSource: DataNode {
     private func stepByTheClock() -> Step {
         let now = context.timeline.now.nanoseconds - zero
         skipWhatIsTooLate(now)
-        if blockTime(nextBlock + 1).nanoseconds <= now { publishBlock() }
-        if frameTime.nanoseconds <= now { publishFrame() }
-        let due = min(frameTime.nanoseconds, blockTime(nextBlock + 1).nanoseconds)
+        if blockIsDue <= now {
+            earliestBlock = now + (blockTime(1).nanoseconds / Self.catchUpSpeed)
+            publishBlock()
+        }
+        if frameIsDue <= now {
+            earliestFrame =
+                now + ((settings.video.picture.rate?.time(ofPeriod: 1).nanoseconds ?? 0) / Self.catchUpSpeed)
+            publishFrame()
+        }
+        let due = min(frameIsDue, blockIsDue)
         return due <= context.timeline.now.nanoseconds - zero
             ? .again : .until(context.timeline.instant(of: MediaTime(nanoseconds: due + zero)))
     }
 
+    private var frameIsDue: Int64 { max(frameTime.nanoseconds, earliestFrame) }
+    private var blockIsDue: Int64 { max(blockTime(nextBlock + 1).nanoseconds, earliestBlock) }
+
     private func skipWhatIsTooLate(_ now: Int64) {
-        guard let rate = settings.video.picture.rate else { return }
+        guard let rate = settings.video.picture.rate, now - frameTime.nanoseconds > Self.catchUp else { return }
         let behind = rate.nearestPeriod(at: MediaTime(nanoseconds: now)) - nextFrame
-        guard behind > Self.catchUp else { return }
         context.counters.skipped.wrappingAdd(UInt64(behind), ordering: .relaxed)
         nextFrame += behind
     }

@@ -137,12 +137,14 @@ import Testing
         var last: (zero: Int64, next: Int64, end: Int64)?
         var (changes, cuts) = (0, 0)
         for block in page.blocks {
-            let place = zeros.lazy.compactMap { zero -> (zero: Int64, first: Int64)? in
+            let places = zeros.compactMap { zero -> (zero: Int64, first: Int64)? in
                 let first = MediaTime(nanoseconds: block.pts - zero).ticks(timeBase: format.timeBase)
                 let time = MediaTime(ticks: first, timeBase: format.timeBase).nanoseconds
                 guard abs(time - (block.pts - zero)) < 1000, first >= 0 else { return nil }
                 return expected(first, block.samples.count) == block.samples ? (zero, first) : nil
-            }.first
+            }
+            // Silence and beeps may be of both, where their phases are a whole number of the beep's waves apart.
+            let place = places.first { $0.zero == last?.zero && $0.first == last?.next } ?? places.first
             guard let place else {
                 Issue.record("a block of \(block.samples.count) samples at \(block.pts) is of no source")
                 return
