@@ -74,7 +74,7 @@ package final class ControlDesk: Sendable {
 
     /// Writes a decision down, proposes its patch, writes down what came of it, and tells.
     func carryOut(_ decision: Decision, _ patch: JSONPatch, from context: ControlContext) async -> Decision {
-        var decision = decisions.add(decision)
+        var decision = decisions.add(masked(decision))
         guard let engine else { return decision }
         var proposal = Proposal(.patch(patch), by: .control(node: decision.node), reason: decision.reason)
         proposal.vetting = state.withLock { $0.vetting }
@@ -90,9 +90,17 @@ package final class ControlDesk: Sendable {
         return decision
     }
 
+    /// What is written down is shown to everybody: without the secrets that it writes.
+    private func masked(_ decision: Decision) -> Decision {
+        guard let engine else { return decision }
+        var decision = decision
+        decision.patch = decision.patch.maskingPatch(engine.catalogue.secretNames)
+        return decision
+    }
+
     /// Writes down a decision that is not carried out.
     func cut(_ decision: Decision, from context: ControlContext) -> Decision {
-        var decision = decision
+        var decision = masked(decision)
         decision.outcome = .cut
         decision = decisions.add(decision)
         context.log(.warning, "\(decision.reason): cut, since it triggers itself")

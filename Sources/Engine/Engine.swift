@@ -49,6 +49,8 @@ package actor Engine {
     }
     /// Rates and the sweep of dead readers; started by whoever runs the engine.
     package nonisolated let sampler: StatusSampler
+    /// Tells when history can't be written; nil where none is kept.
+    nonisolated let storeWatch: StoreWatch?
     /// The base that operators write, and what control nodes lay over it.
     package internal(set) var layered: LayeredDocument
     package internal(set) var graph: ResolvedGraph?
@@ -79,6 +81,9 @@ package actor Engine {
         catalogue = Catalogue(kinds.map(\.declaration))
         lanes = LaneTable(clock: services.timeline.clock)
         sampler = StatusSampler(clock: services.timeline.clock, events: services.events)
+        let watch = services.journal.map { StoreWatch($0, services) }
+        if let watch { sampler.add { watch.look() } }
+        storeWatch = watch
         layered = LayeredDocument(GraphDocument(["patchbay": 1, "nodes": [:]]))
         self.prepareDeadline = prepareDeadline
         lastNumber = services.journal?.lastNumber ?? 0

@@ -74,6 +74,7 @@ extension Engine {
             } catch { return error }
         }
         let fault: JournalFault? = if case .answered(let fault) = answer { fault } else { .late }
+        storeWatch?.take(fault)
         guard let fault else { return trip(.intentWritten) }
         if fault == .late { journal.settle(entry.number, .undone("the disk did not answer in time")) }
         throw .notRecorded(fault)
@@ -111,7 +112,9 @@ extension Engine {
         let page = try await lookUp { journal throws(JournalFault) in
             try await journal.revisions(before: before, limit: limit)
         }
-        var members: [JSONObject.Member] = [("revisions", .array(page.map { $0.json(secretNames, isWhole: false) }))]
+        var members: [JSONObject.Member] = [
+            ("revisions", .array(page.map { $0.json(catalogue.secretNames, isWhole: false) }))
+        ]
         if page.count == limit, let last = page.last, last.entry.number > 1 {
             members.append(("next", .count(last.entry.number)))
         }
@@ -120,13 +123,13 @@ extension Engine {
 
     /// One revision with its document, secrets masked; nil where there is none.
     package func revision(_ number: Int) async throws(JournalFault) -> JSON? {
-        try await storedRevision(number)?.json(secretNames, isWhole: true)
+        try await storedRevision(number)?.json(catalogue.secretNames, isWhole: true)
     }
 
     /// Newest first: `{"changes": […]}`.
     package func overlayChanges(limit: Int) async throws(JournalFault) -> JSON {
         let page = try await lookUp { journal throws(JournalFault) in try await journal.overlayChanges(limit: limit) }
-        return ["changes": .array(page.map { $0.json(secretNames) })]
+        return ["changes": .array(page.map { $0.json(catalogue.secretNames) })]
     }
 
     /// What `revision(_:)` shows, with secrets: to restore it.
@@ -143,10 +146,6 @@ extension Engine {
         }
         guard case .answered(let result) = answer else { throw .late }
         return try result.get()
-    }
-
-    private var secretNames: Set<String> {
-        Set(catalogue.kinds.flatMap(\.settings).filter(\.isSecret).map(\.name))
     }
 
     /// How history fares, for `/health`; nil where none is kept.
@@ -182,7 +181,7 @@ extension JournalRevision {
         if case .undone(let cause) = outcome { members.append(("cause", .string(cause))) }
         members.append(("patch", entry.patch.maskingPatch(secrets)))
         members.append(("inverse", entry.inverse.maskingPatch(secrets)))
-        if isWhole { members.append(("document", entry.document.masking(secrets, below: []))) }
+        if isWhole { members.append(("document", entry.document.masking(secrets))) }
         return .object(JSONObject(members))
     }
 }
@@ -203,36 +202,5 @@ extension OverlayEntry {
             "author": .string(author), "time": .string(iso8601(wallNanoseconds: time)),
             "reason": reason.map(JSON.string) ?? .null, "patch": patch.maskingPatch(secrets),
         ]
-    }
-}
-
-extension JSON {
-    /// The operations with secrets masked, wherever in them they stand.
-    fileprivate func maskingPatch(_ secrets: Set<String>) -> JSON {
-        .array(
-            (array ?? []).map { operation in
-                guard let value = operation["value"], let object = operation.object,
-                    let path = operation["path"]?.string.flatMap({ JSONPointer($0) })
-                else { return operation }
-                return .object(object.setting("value", to: value.masking(secrets, below: path.tokens)))
-            })
-    }
-
-    /// Texts called by a secret's name in something called `settings` are masked, whatever the node's kind: the document
-    /// that would tell the kind may be another by now.
-    fileprivate func masking(_ secrets: Set<String>, below path: [String]) -> JSON {
-        switch self {
-        case .string
-        where path.count > 1 && path[path.count - 2] == "settings" && secrets.contains(path[path.count - 1]):
-            return .string(Secret.mask)
-        case .object(let object):
-            return .object(
-                JSONObject(
-                    object.members.map {
-                        (key: $0.key, value: $0.value.masking(secrets, below: path.suffix(1) + [$0.key]))
-                    }))
-        case .array(let elements): return .array(elements.map { $0.masking(secrets, below: path) })
-        default: return self
-        }
     }
 }

@@ -22,7 +22,7 @@ extension Engine {
         guard let graph else { return layered.base.json }
         switch view {
         case .base: return graph.flat.redacted(catalogue, layered.base)
-        case .resolved: return graph.resolvedSettings(layered)
+        case .resolved: return graph.resolvedSettings(layered).maskingPatches(catalogue.secretNames)
         case .sum:
             let sum = graph.flat.redacted(catalogue)
             guard let owners = layered.owners, let object = sum.object else { return sum }

@@ -11,16 +11,18 @@ package struct HealthReport: Sendable {
 }
 
 extension Engine {
-    /// The report for people and monitors: `ok`, `degraded` (a node is being restarted) or `failed`.
+    /// The report for people and monitors: `ok`, `degraded` (a node is being restarted, or history can't
+    /// be written) or `failed`.
     package func health() -> HealthReport {
         let nodes = self.nodes.values.sorted { $0.id < $1.id }
         let troubled = nodes.filter { $0.state == .failed || $0.state == .restarting }
         let hasFailed = troubled.contains { $0.state == .failed }
+        let isDegraded = !troubled.isEmpty || services.journal?.report.fault != nil
         let states = NodeState.allCases.map { state in
             (state.rawValue, JSON.count(nodes.count { $0.state == state }))
         }
         let members: [JSONObject.Member] = [
-            ("status", .string(hasFailed ? "failed" : troubled.isEmpty ? "ok" : "degraded")),
+            ("status", .string(hasFailed ? "failed" : isDegraded ? "degraded" : "ok")),
             ("draining", .bool(isDraining)),
             ("uptimeSeconds", .count(services.timeline.now.nanoseconds / 1_000_000_000)),
             ("nodes", .object(JSONObject(states))),

@@ -17,7 +17,7 @@ struct Connection: ~Copyable {
         let code = sqlite3_open_v2(path, &opened, flags, nil)
         guard let opened else { throw .failed(path: path, "there is no memory left") }
         guard code == SQLITE_OK else {
-            let fault = StoreFault(code: code, String(cString: sqlite3_errmsg(opened)), path: path)
+            let fault = StoreFault(opened, path: path)
             sqlite3_close_v2(opened)
             throw fault
         }
@@ -74,7 +74,7 @@ struct Connection: ~Copyable {
     }
 
     private var fault: StoreFault {
-        StoreFault(code: sqlite3_extended_errcode(handle), String(cString: sqlite3_errmsg(handle)), path: path)
+        StoreFault(handle, path: path)
     }
 }
 
@@ -139,6 +139,15 @@ struct Statement: ~Copyable {
     }
 
     private var fault: StoreFault {
-        StoreFault(code: sqlite3_extended_errcode(connection), String(cString: sqlite3_errmsg(connection)), path: path)
+        StoreFault(connection, path: path)
+    }
+}
+
+extension StoreFault {
+    /// What a connection says of the call that failed last.
+    fileprivate init(_ handle: OpaquePointer, path: String) {
+        self.init(
+            code: sqlite3_extended_errcode(handle), errno: sqlite3_system_errno(handle),
+            String(cString: sqlite3_errmsg(handle)), path: path)
     }
 }

@@ -164,15 +164,19 @@ package final class GraphJournal: TransactionJournal {
         queue.withLock { queue in
             var report = queue.report
             report.waiting = queue.behind.count
+            if report.fault == nil, isHanging(queue) { report.fault = .late }
             return report
         }
     }
 
     /// Whether the disk has been silent for longer than anybody waits.
-    var isHanging: Bool {
-        let now = linux_monotonic_nanoseconds()
-        return queue.withLock { $0.busySince.map { now - $0 > patience.nanoseconds } ?? false }
+    var isHanging: Bool { queue.withLock { isHanging($0) } }
+
+    private func isHanging(_ queue: borrowing Queue) -> Bool {
+        guard let since = queue.busySince else { return false }
+        return linux_monotonic_nanoseconds() - since > patience.nanoseconds
     }
+
     /// Those who wait for an answer now.
     var askedCount: Int { queue.withLock { $0.asked.count } }
 
@@ -180,7 +184,9 @@ package final class GraphJournal: TransactionJournal {
 
     private func run() {
         while true {
-            let isIdle = queue.withLock { $0.behind.isEmpty && $0.asked.isEmpty && !$0.isClosing }
+            let isIdle = queue.withLock {
+                $0.behind.isEmpty && $0.asked.isEmpty && !$0.isClosing && $0.report.fault == nil
+            }
             var waiter = pollfd(fd: bell, events: Int16(POLLIN), revents: 0)
             // Nothing is new, but something may wait for the disk.
             _ = poll(&waiter, 1, isIdle ? -1 : queue.withLock { $0.report.fault == nil } ? 0 : Self.retryMilliseconds)
@@ -201,6 +207,7 @@ package final class GraphJournal: TransactionJournal {
         defer { queue.withLock { $0.busySince = nil } }
         gate()
         flush()
+        probe()
         while let item = queue.withLock({ $0.asked.isEmpty ? nil : $0.asked.removeFirst() }) {
             touch()
             let fault = flush()
@@ -227,6 +234,14 @@ package final class GraphJournal: TransactionJournal {
         let fault = write(writes)
         if fault == nil { queue.withLock { $0.behind.removeAll { $0.id <= last } } }
         return fault
+    }
+
+    /// Looks whether a fault is over although nothing waits: whoever was refused, and whoever watches, is to know.
+    private func probe() {
+        let mark: UInt64? = queue.withLock { queue in
+            queue.report.fault != nil && queue.behind.isEmpty && queue.asked.isEmpty ? queue.eventMark : nil
+        }
+        if let mark { _ = write([.events(mark)]) }
     }
 
     private func write(_ writes: [HistoryWrite]) -> JournalFault? {

@@ -1,4 +1,5 @@
 // Why SQLite did not do what it was asked, in the words of those who run the engine. Values: any thread.
+import CLinux
 import CSQLite
 package import Engine
 
@@ -16,14 +17,19 @@ package enum StoreFault: Error, Sendable, Equatable, CustomStringConvertible {
     case foreign(path: String)
     case failed(path: String, String)
 
-    /// - Parameter code: of SQLite, extended or not.
-    init(code: Int32, _ message: String, path: String) {
+    /// - Parameters:
+    ///   - code: of SQLite, extended or not.
+    ///   - errno: what the system said to that, 0 where it was not asked.
+    init(code: Int32, errno: Int32 = 0, _ message: String, path: String) {
         switch code & 0xFF {
         case SQLITE_FULL: self = .full(path: path)
         case SQLITE_BUSY, SQLITE_LOCKED: self = .locked(path: path)
         case SQLITE_CORRUPT, SQLITE_NOTADB: self = .corrupt(path: path, message)
-        // A quota and a limit on the size of files come as an I/O error of a write.
-        case SQLITE_IOERR where code == failedWrite: self = .full(path: path)
+        // A quota, a limit on the size of files, and no room for an index are I/O errors to SQLite; of a write it may
+        // have forgotten which.
+        case SQLITE_IOERR where wantsRoom(errno) || code == failedWrite && errno != EIO,
+            SQLITE_CANTOPEN where wantsRoom(errno):
+            self = .full(path: path)
         default: self = .failed(path: path, message)
         }
     }
@@ -53,6 +59,9 @@ package enum StoreFault: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 }
+
+/// Whether room is all that is missing.
+private func wantsRoom(_ errno: Int32) -> Bool { errno == ENOSPC || errno == EDQUOT || errno == EFBIG }
 
 /// SQLITE_IOERR_WRITE, a macro that Swift does not import.
 private let failedWrite: Int32 = SQLITE_IOERR | (3 << 8)

@@ -191,6 +191,10 @@ package struct RuleReader {
         }
         do throws(PatchFault) {
             let patch = try JSONPatch(json: json)
+            guard !json.writesMask else {
+                add("found \"\(Secret.mask)\"", "expected the secret that it stands for", "write that", at: "then")
+                return nil
+            }
             guard patch.operations.isEmpty else { return patch }
             add("found no operation", "expected one at least", "say what is to be done", at: "then")
         } catch {

@@ -13,9 +13,11 @@ enum StopSignals {
     private static let reload = Mutex<(@Sendable () -> Void)?>(nil)
 
     /// Keeps the signals from ending the process by themselves, and ignores SIGPIPE: a client that closes its
-    /// connection, or a reader of our output that ends, is an error of a write and nothing else. Before other threads.
+    /// connection, or a reader of our output that ends, is an error of a write and nothing else. So is, for SIGXFSZ, a file
+    /// that would get larger than `ulimit -f` allows. Before other threads.
     static func block() {
         linux_ignore_signal(SIGPIPE)
+        linux_ignore_signal(SIGXFSZ)
         var signals = set
         pthread_sigmask(SIG_BLOCK, &signals, nil)
     }

@@ -282,6 +282,39 @@ extension EndToEndTests {
             #expect(engine.interrupt() == 0, "\(engine.child.messages)")
         }
 
+        @Test func aStoreOnAFullDisk() throws {
+            let graph = try write(Self.graph())
+            var engine = try Patchbay(graph, data: data)
+            // No file of the engine's may get longer than this, as where a quota or a disk ends.
+            try run("prlimit", ["--pid", "\(engine.child.id)", "--fsize=2048:"])
+            let refused = try engine.patch(Self.adding("tape"))
+            #expect(refused.status == 507 && refused.text.contains("no space"), "\(refused.text)")
+            #expect(try nodes(engine) == ["camera", "out"])
+            let health = try json(engine, "/health")
+            #expect(health["status"] as? String == "degraded")
+            let history = (health["graph"] as? [String: Any])?["history"] as? [String: Any]
+            #expect((history?["fault"] as? String)?.contains("no space") == true, "\(health)")
+            // What starts and stops nothing goes through and waits.
+            #expect(try engine.patch(#"[{"op": "add", "path": "/name", "value": "live"}]"#).status == 200)
+            #expect(try engine.get("/metrics").text.contains("patchbay_history_waiting 1"))
+            try run("prlimit", ["--pid", "\(engine.child.id)", "--fsize=unlimited:"])
+            #expect(
+                holds(within: 30) { (try? engine.get("/metrics").text.contains("patchbay_history_waiting 0")) == true })
+            #expect(
+                holds(within: 30) {
+                    (try? engine.get("/metrics").text.contains(#"patchbay_events_total{type="storeRecovered"} 1"#))
+                        == true
+                })
+            #expect(try engine.get("/metrics").text.contains(#"patchbay_events_total{type="storeFailed"} 1"#))
+            #expect(try engine.patch(Self.adding("tape")).status == 200)
+            try expectRevisionThatExists(engine)
+            #expect(engine.interrupt() == 0, "\(engine.child.messages)")
+            engine = try Patchbay(graph, data: data)
+            #expect(try nodes(engine) == ["camera", "out", "tape"])
+            try expectRevisionThatExists(engine)
+            #expect(engine.interrupt() == 0)
+        }
+
         @Test func aDamagedStoreIsSetAside() throws {
             let graph = try write(Self.graph())
             var engine = try Patchbay(graph, data: data)

@@ -76,7 +76,11 @@ private final class MemoryJournal: TransactionJournal {
         return nil
     }
     func overlayChanges(limit: Int) async throws(JournalFault) -> [OverlayEntry] { [] }
-    var report: JournalReport { JournalReport(path: "memory") }
+    var report: JournalReport {
+        var report = JournalReport(path: "memory")
+        report.fault = state.withLock { $0.fault }
+        return report
+    }
 }
 
 @Suite("Journal", .serialized) struct JournalTests {
@@ -158,6 +162,45 @@ private final class MemoryJournal: TransactionJournal {
         #expect(await test.engine.nodeNames == ["probe", "source"])
         try await test.set("source", "gain", 2)
         #expect(test.page("source").calls.contains("apply 2"))
+        #expect(await test.engine.drain(within: .seconds(20)))
+    }
+
+    @Test("A store that fails is told of once, and once when it is well again; health says it meanwhile")
+    func tellingOfTheStore() async throws {
+        let journal = MemoryJournal()
+        let test = try await running(journal)
+        let heard = test.services.events.subscribe(EventFilter(types: [.storeFailed, .storeRecovered])) {}
+        var told: [String] = []
+        func listen() {
+            while case .event(let posted) = heard.next() {
+                told.append("\(posted.event.type.rawValue): \(posted.event.cause ?? "")")
+            }
+        }
+        journal.refuse(.full("no space"))
+        for _ in 0..<2 { await #expect(throws: GraphRefusal.self) { try await test.patch(Self.second) } }
+        listen()
+        #expect(told == ["storeFailed: no space"])
+        let health = await test.engine.health()
+        #expect(health.json["status"]?.string == "degraded" && health.isHealthy)
+        #expect(health.json["graph"]?["history"]?["fault"]?.string == "no space")
+        // Another trouble is told of; the sampler sees what no patch has met.
+        journal.refuse(.locked("somebody holds it"))
+        try test.engine.sampler.start()
+        defer { test.engine.sampler.stop() }
+        await eventually(within: 20, "the lock is told of") {
+            listen()
+            return told.count == 2
+        }
+        journal.refuse(nil)
+        await eventually(within: 20, "the end is told of") {
+            listen()
+            return told.count == 3
+        }
+        #expect(told.last == "storeRecovered: the history is written again")
+        #expect(await test.engine.health().json["status"]?.string == "ok")
+        try await test.patch(Self.second)
+        listen()
+        #expect(told.count == 3)
         #expect(await test.engine.drain(within: .seconds(20)))
     }
 

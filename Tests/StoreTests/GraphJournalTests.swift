@@ -79,6 +79,7 @@ private final class Gate: Sendable {
         journal.record(entry(1))
         // The clock goes on while the thread waits.
         await eventually("the disk is known to hang") { journal.isHanging }
+        #expect(journal.report.fault == .late)
         await #expect(throws: JournalFault.late) { try await journal.intend(entry(2)) }
         gate.open()
         await journal.settled()
@@ -114,6 +115,18 @@ private final class Gate: Sendable {
         #expect(journal.report.fault == nil)
         #expect(try stored()?.document == document(3))
         #expect(try HistoryStore(folder.file).revision(2) == nil)
+        #expect(journal.close(within: .seconds(20)))
+    }
+
+    @Test func whoIsRefusedLearnsThatTheStoreIsWellAgain() async throws {
+        let journal = try journal()
+        try await journal.intend(entry(1))
+        let intruder = try Intruder(folder.file)
+        await #expect(throws: JournalFault.self) { try await journal.intend(entry(2)) }
+        // Nothing waits to be written: the thread looks by itself.
+        #expect(journal.report.fault != nil && journal.report.waiting == 0)
+        intruder.run("ROLLBACK")
+        await eventually("the fault is over") { journal.report.fault == nil }
         #expect(journal.close(within: .seconds(20)))
     }
 

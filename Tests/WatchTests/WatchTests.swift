@@ -32,6 +32,26 @@ private actor MuteSource: DataNode {
     func stop() {}
 }
 
+/// Has something to hide.
+private actor SecretSink: DataNode {
+    struct Settings: NodeSettings {
+        static let passphrase = Setting<Secret?>("passphrase", default: nil, "Shown nowhere.", isLive: true)
+        static let declarations: [SettingDeclaration] = .of(passphrase)
+        let passphrase: Secret?
+        init(_ values: SettingValues) { passphrase = values[Self.passphrase] }
+    }
+    static let kind = KindDeclaration(
+        "sink.secret", "Takes nothing.", settings: Settings.declarations, placement: .own)
+
+    nonisolated let context: NodeContext
+    nonisolated var unownedExecutor: UnownedSerialExecutor { context.executor }
+
+    init(_ settings: Settings, in context: NodeContext) { self.context = context }
+    func prepare() throws(NodeFault) {}
+    func step() -> Step { .finished }
+    func stop() {}
+}
+
 private let mute: JSON = ["kind": "source.mute"]
 
 private func watch(_ rules: JSON) -> JSON { ["kind": "control.watch", "settings": ["rules": rules]] }
@@ -42,7 +62,10 @@ private func types(_ subscription: EventSubscription, _ seen: inout [Event]) {
 }
 
 @Suite("Watch in an engine", .serialized) struct WatchTests {
-    private static let kinds = [NodeKind(MuteSource.self), NodeKind(NullSink.self), NodeKind(control: WatchNode.self)]
+    private static let kinds = [
+        NodeKind(MuteSource.self), NodeKind(NullSink.self), NodeKind(SecretSink.self),
+        NodeKind(control: WatchNode.self),
+    ]
 
     private func run(_ nodes: JSON) async throws -> (GraphRun, Scratch) {
         let scratch = try Scratch()
@@ -126,6 +149,55 @@ private func types(_ subscription: EventSubscription, _ seen: inout [Event]) {
         #expect(decisions.map(\.cause) == [3, 2, 1, nil])
         #expect(await nodes(run) == ["in", "w", "seed", "x"])
         #expect(run.services.control.decisions.concerning("x").count >= 3)
+        await end(run)
+        _ = scratch
+    }
+
+    @Test("A secret that a rule would write is shown nowhere, and what was shown can be put back")
+    func secrets() async throws {
+        let secret = "the secret of all"
+        func rule(_ value: String) -> JSON {
+            [
+                "when": "nodeStarted", "node": "seed",
+                "then": [
+                    [
+                        "op": "add", "path": "/nodes/tap",
+                        "value": ["kind": "sink.secret", "settings": ["passphrase": .string(value)]],
+                    ],
+                    ["op": "replace", "path": "/nodes/tap/settings/passphrase", "value": .string(value)],
+                ],
+            ]
+        }
+        let (run, scratch) = try await run(["in": mute, "w": watch([rule(secret)])])
+        let subscription = run.services.events.subscribe(after: 0) {}
+        #expect(await eventually { run.services.events.figures.readers == 2 })
+        try await patch(run, [["op": "add", "path": "/nodes/seed", "value": mute]])
+        #expect(await eventually { await nodes(run).contains("tap") })
+        var told = ""
+        #expect(
+            await eventually {
+                while case .event(let posted) = subscription.next() {
+                    told += String(decoding: posted.text, as: UTF8.self)
+                }
+                return told.contains("\"decided\"")
+            })
+        for view in [GraphView.sum, .base, .resolved] {
+            told += String(decoding: await run.engine.shownGraph(view).json, as: UTF8.self)
+        }
+        told += run.services.control.decisions.concerning("w").map(\.json.compact).joined()
+        #expect(!told.contains(secret) && told.contains(Secret.mask))
+        // What was shown is put back, with another rule before it.
+        let shown = try JSONText(String(decoding: await run.engine.shownGraph(.base).json, as: UTF8.self)).parse()
+        let first: JSON = ["when": "nodeFailed", "then": [["op": "remove", "path": "/nodes/seed"]]]
+        let old = try #require(shown["nodes"]?["w"]?["settings"]?["rules"]?.array)
+        let edited = shown.merging(["nodes": ["w": ["settings": ["rules": .array([first] + old)]]]])
+        try await run.engine.propose(Proposal(.document(GraphDocument(edited))))
+        let rules = await run.engine.layered.base.json["nodes"]?["w"]?["settings"]?["rules"]
+        #expect(rules == [first, rule(secret)])
+        // A mask where nothing was masked stands for nothing.
+        await #expect(throws: GraphRefusal.self) {
+            try await patch(run, [["op": "replace", "path": "/nodes/w/settings/rules", "value": [rule(Secret.mask)]]])
+        }
         await end(run)
         _ = scratch
     }

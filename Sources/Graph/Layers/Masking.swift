@@ -39,7 +39,12 @@ extension GraphDocument {
         var secrets: [(JSONPointer, JSON)] = []
         JSON.collectSecrets(base, shown, json, [], into: &secrets)
         guard !secrets.isEmpty else { return self }
-        return GraphDocument(secrets.reduce(json) { $0.setting($1.1, at: $1.0) })
+        var document = json
+        for (place, secret) in secrets {
+            // What was found there is there.
+            do throws(EditFault) { document = try document.replacing(place, by: secret) } catch { continue }
+        }
+        return GraphDocument(document)
     }
 }
 
@@ -54,8 +59,25 @@ extension JSON {
                 guard let base = base[key], let shown = shown[key] else { continue }
                 collectSecrets(base, shown, value, path + [key], into: &secrets)
             }
+        } else if case .array(let base) = base, case .array(let shown) = shown, case .array(let sent) = sent {
+            collectSecrets(base, shown, sent, path, into: &secrets)
         } else if sent == .string(Secret.mask), shown == sent, base != sent {
             secrets.append((JSONPointer(path), base))
+        }
+    }
+}
+
+extension JSON {
+    /// Elements are known by what was shown for them, wherever they stand now; one that was changed, by its place.
+    fileprivate static func collectSecrets(
+        _ base: [JSON], _ shown: [JSON], _ sent: [JSON], _ path: [String], into secrets: inout [(JSONPointer, JSON)]
+    ) {
+        guard base != shown, base.count == shown.count else { return }
+        for (i, element) in sent.enumerated() {
+            let place = i < shown.count && shown[i] == element ? i : shown.firstIndex(of: element) ?? i
+            guard place < shown.count, element.object?.patchTarget == shown[place].object?.patchTarget
+            else { continue }
+            collectSecrets(base[place], shown[place], element, path + ["\(i)"], into: &secrets)
         }
     }
 }
@@ -69,7 +91,7 @@ private struct Masking {
 
     init(_ catalogue: Catalogue, _ flat: FlatDocument) {
         self.catalogue = catalogue
-        let secrets = Set(catalogue.kinds.flatMap { $0.settings.filter(\.isSecret).map(\.name) })
+        let secrets = catalogue.secretNames
         self.secrets = secrets
         var found: Set<String> = []
         let files = flat.instances.values.flatMap { $0.used.map(\.document.json) }
@@ -113,9 +135,14 @@ private struct Masking {
     }
 
     private func masked(_ object: JSONObject, _ key: String, _ names: Set<String>) -> JSONObject {
-        guard !names.isEmpty, let values = object[key]?.object else { return object }
-        let changes = values.members.filter { names.contains($0.key) && !$0.value.isNull }
-            .map { (key: $0.key, value: JSON.string(Secret.mask)) }
+        guard let values = object[key]?.object else { return object }
+        let changes = values.members.compactMap { key, value -> JSONObject.Member? in
+            if names.contains(key), !value.isNull { return (key, .string(Secret.mask)) }
+            // Rules are patches that wait.
+            guard value.array != nil else { return nil }
+            let masked = value.maskingPatches(secrets)
+            return masked == value ? nil : (key, masked)
+        }
         return changes.isEmpty ? object : object.setting(key, to: .object(values.setting(changes)))
     }
 }
