@@ -80,9 +80,6 @@ package actor PatternSource: DataNode {
 
     /// Behind by more than this, nanoseconds, pictures are left out instead of being made late.
     private static let catchUp: Int64 = 1_000_000_000
-    /// What is late is made this many times as fast as it would be on time: all at once would lap readers that were held
-    /// up as well.
-    private static let catchUpSpeed: Int64 = 4
 
     package nonisolated let context: NodeContext
     package nonisolated var unownedExecutor: UnownedSerialExecutor { context.executor }
@@ -95,9 +92,8 @@ package actor PatternSource: DataNode {
     private var firstTimecode: Int64 = 0
     private var nextFrame: Int64 = 0
     private var nextBlock: Int64 = 0
-    /// Before these, nanoseconds from the first picture on, no picture and no block is made.
-    private var earliestFrame: Int64 = 0
-    private var earliestBlock: Int64 = 0
+    private var framePace = SourcePace()
+    private var blockPace = SourcePace()
     private var isEnding = false
     private var hasStarted = false
 
@@ -138,7 +134,8 @@ package actor PatternSource: DataNode {
         firstTimecode = rate.nearestPeriod(at: MediaTime(nanoseconds: sinceMidnight))
     }
 
-    private var frameTime: MediaTime { (settings.video.picture.rate ?? Rational(25, 1)).time(ofPeriod: nextFrame) }
+    private var rate: Rational { settings.video.picture.rate ?? Rational(25, 1) }
+    private var frameTime: MediaTime { rate.time(ofPeriod: nextFrame) }
     private func blockTime(_ block: Int64) -> MediaTime {
         MediaTime(ticks: block * Int64(settings.audio.blockSamples), timeBase: settings.audio.timeBase)
     }
@@ -156,12 +153,11 @@ package actor PatternSource: DataNode {
         let now = context.timeline.now.nanoseconds - zero
         skipWhatIsTooLate(now)
         if blockIsDue <= now {
-            earliestBlock = now + (blockTime(1).nanoseconds / Self.catchUpSpeed)
+            blockPace.made(at: now, period: blockTime(1).nanoseconds)
             publishBlock()
         }
         if frameIsDue <= now {
-            earliestFrame =
-                now + ((settings.video.picture.rate?.time(ofPeriod: 1).nanoseconds ?? 0) / Self.catchUpSpeed)
+            framePace.made(at: now, period: rate.time(ofPeriod: 1).nanoseconds)
             publishFrame()
         }
         let due = min(frameIsDue, blockIsDue)
@@ -169,11 +165,11 @@ package actor PatternSource: DataNode {
             ? .again : .until(context.timeline.instant(of: MediaTime(nanoseconds: due + zero)))
     }
 
-    private var frameIsDue: Int64 { max(frameTime.nanoseconds, earliestFrame) }
-    private var blockIsDue: Int64 { max(blockTime(nextBlock + 1).nanoseconds, earliestBlock) }
+    private var frameIsDue: Int64 { framePace.due(frameTime.nanoseconds) }
+    private var blockIsDue: Int64 { blockPace.due(blockTime(nextBlock + 1).nanoseconds) }
 
     private func skipWhatIsTooLate(_ now: Int64) {
-        guard let rate = settings.video.picture.rate, now - frameTime.nanoseconds > Self.catchUp else { return }
+        guard now - frameTime.nanoseconds > Self.catchUp else { return }
         let behind = rate.nearestPeriod(at: MediaTime(nanoseconds: now)) - nextFrame
         context.counters.skipped.wrappingAdd(UInt64(behind), ordering: .relaxed)
         nextFrame += behind
@@ -181,9 +177,7 @@ package actor PatternSource: DataNode {
 
     private func publishFrame() {
         defer { nextFrame += 1 }
-        guard let video, isBefore(settings.duration, frameTime), let claim = video.claim(),
-            let rate = settings.video.picture.rate
-        else { return }
+        guard let video, isBefore(settings.duration, frameTime), let claim = video.claim() else { return }
         let timecode = Timecode(frame: firstTimecode + nextFrame, rate: rate)
         painter?.painter.paint(frame: nextFrame, timecode: timecode, into: claim.bytes)
         var grain = grain(at: frameTime, until: rate.time(ofPeriod: nextFrame + 1))

@@ -146,6 +146,7 @@ actor FaultySource: DataNode {
     private var settings: FaultySettings
     private let key: String
     private var next: Int64 = 0
+    private var pace = SourcePace()
     private var made = 0
     private var isEnding = false
 
@@ -175,8 +176,10 @@ actor FaultySource: DataNode {
         guard let outlet = context.outlet("audio") else { return .wait }
         if settings.isFree {
             guard outlet.isReady else { return .wait }
-        } else if context.timeline.now.nanoseconds < next {
-            return .until(context.timeline.instant(of: MediaTime(nanoseconds: next)))
+        } else {
+            let (due, now) = (pace.due(next), context.timeline.now.nanoseconds)
+            guard due <= now else { return .until(context.timeline.instant(of: MediaTime(nanoseconds: due))) }
+            pace.made(at: now, period: 10_000_000)
         }
         guard let claim = outlet.claim() else { return .again }
         var grain = Grain.empty()

@@ -31,6 +31,7 @@ actor ToldSource: DataNode {
     private var settings: ToldSettings
     private var zero: Int64?
     private var picture: Int64 = 0
+    private var pace = SourcePace()
     private var isEnding = false
 
     init(_ settings: ToldSettings, in context: NodeContext) { (self.settings, self.context) = (settings, context) }
@@ -44,8 +45,10 @@ actor ToldSource: DataNode {
         let now = context.timeline.now.nanoseconds
         let zero = zero ?? now
         self.zero = zero
-        let due = zero + picture * 20_000_000
+        let begin = zero + picture * 20_000_000
+        let due = pace.due(begin)
         guard due <= now else { return .until(context.timeline.instant(of: MediaTime(nanoseconds: due))) }
+        pace.made(at: now, period: 20_000_000)
         picture += 1
         guard !["mute", "none"].contains(settings.mode) else { return .again }
         do throws(NodeFault) { try outlet.declare(.rawVideo(format)) } catch { return .failed(error) }
@@ -58,8 +61,8 @@ actor ToldSource: DataNode {
             }
         claim.bytes.initializeMemory(as: UInt8.self, repeating: colour)
         var grain = Grain.empty()
-        (grain.pts, grain.duration, grain.isKey) = (due, 20_000_000, true)
-        grain.origin = context.timeline.instant(of: MediaTime(nanoseconds: due))
+        (grain.pts, grain.duration, grain.isKey) = (begin, 20_000_000, true)
+        grain.origin = context.timeline.instant(of: MediaTime(nanoseconds: begin))
         grain.size = UInt32(format.planes.size)
         outlet.publish(claim, grain)
         return .again

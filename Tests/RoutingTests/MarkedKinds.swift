@@ -75,6 +75,7 @@ actor MarkedSource: DataNode {
     private var zero: Int64?
     private var picture: Int64 = 0
     private var block: Int64 = 0
+    private var pace = SourcePace()
     private var isEnding = false
 
     init(_ settings: MarkedSettings, in context: NodeContext) {
@@ -100,10 +101,10 @@ actor MarkedSource: DataNode {
         if settings.isFree {
             guard video.isReady, audio.isReady else { return .wait }
         } else {
-            let due = zero + min(pictureDue, blockDue) + settings.late
-            guard due <= context.timeline.now.nanoseconds else {
-                return .until(context.timeline.instant(of: MediaTime(nanoseconds: due)))
-            }
+            let due = pace.due(zero + min(pictureDue, blockDue) + settings.late)
+            let now = context.timeline.now.nanoseconds
+            guard due <= now else { return .until(context.timeline.instant(of: MediaTime(nanoseconds: due))) }
+            pace.made(at: now, period: 10_000_000)
         }
         if pictureDue <= blockDue { giveMarkedPicture(video, zero) } else { giveMarkedBlock(audio, zero) }
         return .again
