@@ -90,7 +90,8 @@ extension EndToEndTests {
 
         /// A publisher's pictures come out once and in order; the next one, with another size and rate, comes out at the
         /// first one's; sound lies beside it on the same clock. With an engine that answers, and with none.
-        @Test(arguments: Transport.allCases, [true, false])
+        /// Neither is the other's business: each way of coming with one of them.
+        @Test(arguments: zip(Transport.allCases, [true, false]))
         func publishersComeAndGo(transport: Transport, hasEngine: Bool) throws {
             let empty = try data.write(
                 "empty.json",

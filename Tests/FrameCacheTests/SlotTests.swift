@@ -235,4 +235,47 @@ import Testing
         }
         #expect(quiet)
     }
+
+    /// Sound and coded pictures of one source keep the monotonic clock's times to the nanosecond, so that they stay together
+    /// whatever comes first, and packets their bytes.
+    @Test func soundAndPacketsKeepTheirWritersClock() async throws {
+        try await run.start([
+            "ring": [
+                "kind": "source.ring", "settings": ["audio": "mic", "codedVideo": "feed", "times": "monotonic"],
+            ],
+            "out": ["kind": "sink.null", "inputs": ["in": "ring.audio"]],
+            "film": ["kind": "sink.null", "inputs": ["in": "ring.codedVideo"]],
+        ])
+        let begin = run.services.timeline.clock.monotonic
+        let sound = try request(#"{"id": "mic", "audio": {"sampleRate": 48000, "layout": "stereo"}}"#).ring
+        let coded = try request(#"{"id": "feed", "packets": {"codec": "h264", "size": "64x32", "rate": "50"}}"#).ring
+        var mic = try FrameRingWriter(creating: path("mic"), spec: sound)
+        var feed = try PacketRingWriter(
+            creating: path("feed"), spec: coded, extradata: UnsafeRawBufferPointer(start: nil, count: 0))
+        for number in 0..<5 as Range<Int64> {
+            var grain = Grain.empty()
+            (grain.pts, grain.duration) = (begin + number * 20_000_000, 20_000_000)
+            (grain.dts, grain.isKey) = (grain.pts, number == 0)
+            let packet = (0..<(100 + Int(number))).map { UInt8($0 & 0xFF) ^ UInt8(number) }
+            packet.withUnsafeBytes { _ = feed.append(grain, $0) }
+            (grain.dts, grain.samples) = (.min, 960)
+            if let claim = mic.claim() { mic.publish(claim, grain) }
+            for (outlet, input) in [("ring.audio", "out"), ("ring.codedVideo", "film")] {
+                let isTaken = await eventually {
+                    await run.engine.figures(of: input, "in")?.taken ?? 0 == UInt64(number) + 1
+                }
+                try #require(isTaken, "grain \(number) of \(outlet)")
+                let ring = try RingMapping.open(path: path(outlet), populates: false)
+                let seen = try #require(ring.glimpse(ring.head &- 1))
+                #expect(seen.pts + run.services.timeline.zero == grain.pts, "\(outlet)")
+            }
+            var reader = try PacketRingReader(attaching: path("ring.codedVideo"), start: .newest)
+            var bytes = [UInt8](repeating: 0, count: 256)
+            guard case .packet(let copy) = reader.peek() else { throw Missing() }
+            #expect(bytes.withUnsafeMutableBytes { reader.take(copy, into: $0) })
+            #expect(Array(bytes.prefix(Int(copy.size))) == packet && copy.isKey == (number == 0))
+        }
+    }
+
+    private struct Missing: Error {}
 }

@@ -86,7 +86,7 @@ struct RingReadCommand {
         if let options = stream.ffmpegOptions {
             writeToStandardError("patchbay: \(name) is \(stream.format); for ffmpeg: \(options)\n")
         }
-        _ = put(stream.header)
+        _ = writeAll(stream.header, to: 1)
     }
 
     private func readFrames(
@@ -103,7 +103,7 @@ struct RingReadCommand {
                 bytes.removeAll(keepingCapacity: true)
                 stream.append(lease.bytes, lease.grain, to: &bytes)
                 written += 1
-                guard put(bytes), written < limit, !isOver else { return .enough }
+                guard writeAll(bytes, to: 1), written < limit, !isOver else { return .enough }
             case .lapped(let count): lost += count
             case .corrupt:
                 guard !ring.isCorrupt else { throw cut }
@@ -135,7 +135,7 @@ struct RingReadCommand {
                 bytes.removeAll(keepingCapacity: true)
                 packet.withUnsafeBytes { stream.append(packet: .init(rebasing: $0[..<Int(grain.size)]), to: &bytes) }
                 written += 1
-                guard put(bytes), written < limit, !isOver else { return .enough }
+                guard writeAll(bytes, to: 1), written < limit, !isOver else { return .enough }
             case .lapped(let count): lost += count
             case .corrupt:
                 guard !ring.isCorrupt else { throw cut }
@@ -163,20 +163,6 @@ struct RingReadCommand {
         default:
             // A writer that died may have a successor on a ring of its own.
             return ring.nameCount == 0 ? .superseded : nil
-        }
-    }
-
-    /// Writes all of it; false when nobody reads any more.
-    private func put(_ bytes: [UInt8]) -> Bool {
-        bytes.withUnsafeBytes { all in
-            var rest = all[...]
-            while !rest.isEmpty {
-                let count = write(1, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
-                if count < 0, linux_errno() == EINTR { continue }
-                guard count > 0 else { return false }
-                rest = rest.dropFirst(count)
-            }
-            return true
         }
     }
 }

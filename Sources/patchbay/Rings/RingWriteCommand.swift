@@ -44,9 +44,12 @@ struct RingWriteCommand {
             throw RingCommandFault("the slot \"\(name)\" carries packets; write those with the library")
         }
         writeToStandardError("patchbay: writing \(format) into \(name)\n")
-        let fifo = arguments.text("fifo").map { FIFO($0) }
-        try pump(&input, &writer, format, fifo, isY4M: request?.isY4M ?? false)
-        writer.set(state: UInt32(PBR_STATE_ENDED))
+        let fifo = try arguments.text("fifo").map { (path) throws(RingCommandFault) in try RingFIFO(path, name, place) }
+        do {
+            defer { fifo?.finish() }
+            try pump(&input, &writer, format, isY4M: request?.isY4M ?? false)
+            writer.set(state: UInt32(PBR_STATE_ENDED))
+        }
         try slot.remove(name, writer.mapping)
         return .success
     }
@@ -89,8 +92,7 @@ struct RingWriteCommand {
     // MARK: Grains
 
     private func pump(
-        _ input: inout StandardInput, _ writer: inout FrameRingWriter, _ format: StreamFormat, _ fifo: FIFO?,
-        isY4M: Bool
+        _ input: inout StandardInput, _ writer: inout FrameRingWriter, _ format: StreamFormat, isY4M: Bool
     ) throws(RingCommandFault) {
         let start = linux_monotonic_nanoseconds()
         var packed = [UInt8](repeating: 0, count: format.packedSize)
@@ -100,7 +102,6 @@ struct RingWriteCommand {
             guard input.fill(&packed) else { return }
             let time = start + format.time(ofGrain: count)
             if !arguments.has("free") { sleep(until: time) }
-            fifo?.put(packed)
             defer { count += 1 }
             guard let claim = writer.claim() else { continue }
             format.unpack(packed, into: claim.bytes)

@@ -1,0 +1,117 @@
+// `patchbay ring write --fifo PATH`: a slot's grains in a named pipe, for programs without the library. It reads the slot as any
+// other process does, on a thread of its own: a program that is slow, stopped or not there costs the writer nothing, gets
+// every grain whole, and is what `ring info` shows as the reader "fifo".
+import CLinux
+import CRingLayout
+import Engine
+import FrameCache
+import Media
+import Rings
+import Synchronization
+
+final class RingFIFO: Sendable {
+    private let path: String
+    private let name: String
+    private let place: RingPlace
+    /// Nobody found the pipe there: it goes with this object.
+    private let isOurs: Bool
+    private let isOver = Atomic<Bool>(false)
+    /// The thread has the other end, and closes it when it is through.
+    private let ended: Int32
+
+    /// A program that takes nothing more keeps the end waiting so long.
+    private static let patienceMilliseconds: Int32 = 2000
+
+    /// - Parameter name: of the slot, which exists.
+    init(_ path: String, _ name: String, _ place: RingPlace) throws(RingCommandFault) {
+        (self.path, self.name, self.place) = (path, name, place)
+        isOurs = mkfifo(path, 0o660) == 0
+        let errno = linux_errno()
+        var status = stat()
+        guard isOurs || stat(path, &status) == 0 else {
+            throw RingCommandFault("the pipe \(path) can't be made: \(errorText(errno))")
+        }
+        // Anything else would be written over.
+        guard isOurs || status.st_mode & 0o170000 == 0o010000 else {
+            throw RingCommandFault("\(path) is there and no named pipe: remove it, or name another with --fifo")
+        }
+        var ends: [Int32] = [-1, -1]
+        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw RingCommandFault("no pipe: \(errorText(linux_errno()))") }
+        ended = ends[0]
+        let mark = ends[1]
+        do throws(ThreadFault) {
+            try startThread(name: "fifo") { [self] in
+                serve()
+                close(mark)
+            }
+        } catch {
+            close(mark)
+            throw RingCommandFault(error.description)
+        }
+    }
+
+    deinit { close(ended) }
+
+    /// Once the slot has ended: waits until what it held is through the pipe, but for nobody who takes nothing.
+    func finish() {
+        isOver.store(true, ordering: .releasing)
+        // Whoever waits for a program to open the pipe finds this one.
+        let reader = linux_open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0)
+        var waiter = pollfd(fd: ended, events: 0, revents: 0)
+        _ = poll(&waiter, 1, Self.patienceMilliseconds)
+        close(reader)
+        if isOurs { unlink(path) }
+    }
+
+    // MARK: On the thread
+
+    private func serve() {
+        while !isOver.load(ordering: .acquiring) {
+            let pipe = linux_open(path, O_WRONLY | O_CLOEXEC, 0)
+            guard pipe >= 0 else { return }
+            defer { close(pipe) }
+            guard !isOver.load(ordering: .acquiring) else { return }
+            do throws(RingCommandFault) { try feed(pipe) } catch { writeToStandardError("patchbay: \(error)\n") }
+        }
+    }
+
+    /// Until the slot has ended, or the program has had enough.
+    private func feed(_ pipe: Int32) throws(RingCommandFault) {
+        let ring = try place.ring(name, populates: true)
+        guard let format = ring.streamFormat else { return }
+        let stream = try GrainStream(format, .raw)
+        var reader: FrameRingReader
+        do throws(RingError) { reader = try FrameRingReader(joining: ring, leases: 1, name: "fifo") } catch {
+            throw RingCommandFault(error, name, place)
+        }
+        var bytes: [UInt8] = []
+        while true {
+            switch reader.next() {
+            case .frame(let lease):
+                bytes.removeAll(keepingCapacity: true)
+                stream.append(lease.bytes, lease.grain, to: &bytes)
+                guard writeAll(bytes, to: pipe) else { return }
+            case .none(let state):
+                guard state != UInt32(PBR_STATE_ENDED), state != UInt32(PBR_STATE_REMOVED) else { return }
+                reader.wait(until: linux_monotonic_nanoseconds() + 500_000_000)
+            case .corrupt: guard !ring.isCorrupt else { return }
+            case .lapped: break
+            case .leasesSpent: break
+            }
+        }
+    }
+}
+
+/// Writes all of it, waiting for as long as that takes; false when nobody reads any more.
+func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
+    bytes.withUnsafeBytes { all in
+        var rest = all[...]
+        while !rest.isEmpty {
+            let count = write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+            if count < 0, linux_errno() == EINTR { continue }
+            guard count > 0 else { return false }
+            rest = rest.dropFirst(count)
+        }
+        return true
+    }
+}
