@@ -148,6 +148,43 @@ import Testing
         #expect(throws: SlotRefusal.self) { try registry.remove("cam1") }
     }
 
+    @Test func aSlotThatNobodyUsesGivesItsMemoryBack() throws {
+        let clock = ManualClock(monotonic: 1_000_000_000)
+        let services = EngineServices(
+            timeline: Timeline(clock: clock), files: run.services.files, log: run.services.log,
+            dataFolder: scratch.path, ringFolder: run.ringFolder, live: LiveDirectory())
+        let registry = SlotRegistry(services)
+        let waiting = try registry.make(request(Self.small)).slot
+        let used = try registry.make(request(Self.small.replacing("cam1", with: "cam2"))).slot
+        func sweep(after seconds: Int64) {
+            clock.advance(by: .seconds(seconds))
+            registry.sweep()
+        }
+        do {
+            var writer = try FrameRingWriter(adopting: RingMapping.open(path: used.path))
+            if let claim = writer.claim() { writer.publish(claim, .empty()) }
+            sweep(after: 60)
+            let next = writer.nextSequence
+            #expect(next == 1)
+        }
+        do {
+            var reader = try FrameRingReader(attaching: used.path)
+            sweep(after: 60)
+            guard case .frame(let lease) = reader.next() else { throw Missing() }
+            let isIntact = lease.isIntact
+            #expect(isIntact)
+        }
+        // Nobody has it from here on.
+        sweep(after: 0)
+        sweep(after: SlotRegistry.linger.nanoseconds / 1_000_000_000 - 1)
+        #expect(registry["cam2"] != nil)
+        sweep(after: 1)
+        // What was never written waits for its writer as long as it takes.
+        #expect(registry.slots.map(\.id) == ["cam1"] && used.mapping.isRemoved)
+        #expect(registry.reclaimed.load(ordering: .relaxed) == 1)
+        #expect(services.ringBudget.reserved == waiting.mapping.identity.file_size)
+    }
+
     @Test func whatIsFoundInTheFolderIsTheRegistry() throws {
         _ = try registry.make(request(Self.small))
         let other = SlotRegistry(run.services)
