@@ -155,20 +155,22 @@ import Testing
             dataFolder: scratch.path, ringFolder: run.ringFolder, live: LiveDirectory())
         let registry = SlotRegistry(services)
         let waiting = try registry.make(request(Self.small)).slot
-        let used = try registry.make(request(Self.small.replacing("cam1", with: "cam2"))).slot
+        // The slot as a value would keep what it has reserved.
+        let used = try registry.make(request(Self.small.replacing("cam1", with: "cam2"))).slot.path
+        let ring = try RingMapping.open(path: used)
         func sweep(after seconds: Int64) {
             clock.advance(by: .seconds(seconds))
             registry.sweep()
         }
         do {
-            var writer = try FrameRingWriter(adopting: RingMapping.open(path: used.path))
+            var writer = try FrameRingWriter(adopting: RingMapping.open(path: used))
             if let claim = writer.claim() { writer.publish(claim, .empty()) }
             sweep(after: 60)
             let next = writer.nextSequence
             #expect(next == 1)
         }
         do {
-            var reader = try FrameRingReader(attaching: used.path)
+            var reader = try FrameRingReader(attaching: used)
             sweep(after: 60)
             guard case .frame(let lease) = reader.next() else { throw Missing() }
             let isIntact = lease.isIntact
@@ -180,7 +182,7 @@ import Testing
         #expect(registry["cam2"] != nil)
         sweep(after: 1)
         // What was never written waits for its writer as long as it takes.
-        #expect(registry.slots.map(\.id) == ["cam1"] && used.mapping.isRemoved)
+        #expect(registry.slots.map(\.id) == ["cam1"] && ring.isRemoved)
         #expect(registry.reclaimed.load(ordering: .relaxed) == 1)
         #expect(services.ringBudget.reserved == waiting.mapping.identity.file_size)
     }
