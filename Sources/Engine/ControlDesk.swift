@@ -44,6 +44,8 @@ package final class ControlDesk: Sendable {
 
     func sights(of node: String) async -> [InputSight] { await engine?.sights(of: node) ?? [] }
 
+    func need(_ inputs: Set<String>, of node: String) async { await engine?.need(inputs, of: node) }
+
     func feeders(of node: String, input: String, kind: String) async -> [String] {
         await engine?.feeders(of: node, input: input, kind: kind) ?? []
     }
@@ -61,7 +63,7 @@ package final class ControlDesk: Sendable {
         let patch = await engine.patch(for: change)
         var decision = decision
         decision.patch = patch.json
-        let result = await carryOut(decision, patch, from: context)
+        let result = await carryOut(decision, patch, from: context, isClaim: true)
         if let token { await engine.settle(change, token) }
         return result
     }
@@ -73,10 +75,14 @@ package final class ControlDesk: Sendable {
     func silence(of node: String) async -> Int64? { await engine?.silence(of: node) }
 
     /// Writes a decision down, proposes its patch, writes down what came of it, and tells.
-    func carryOut(_ decision: Decision, _ patch: JSONPatch, from context: ControlContext) async -> Decision {
+    /// - Parameter isClaim: whether what it sets is the node's even where the document has it already.
+    func carryOut(
+        _ decision: Decision, _ patch: JSONPatch, from context: ControlContext, isClaim: Bool = false
+    ) async -> Decision {
         var decision = decisions.add(masked(decision))
         guard let engine else { return decision }
         var proposal = Proposal(.patch(patch), by: .control(node: decision.node), reason: decision.reason)
+        proposal.isClaim = isClaim
         proposal.vetting = state.withLock { $0.vetting }
         do throws(GraphRefusal) {
             let commit = try await engine.propose(proposal)

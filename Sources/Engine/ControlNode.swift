@@ -93,6 +93,9 @@ package final class ControlContext: Sendable {
     /// The edges of a node that takes named inputs, to be looked at without asking anybody.
     package func sights(of node: String) async -> [InputSight] { await services.control.sights(of: node) }
 
+    /// Has these inputs of a node be open, of those that may rest, and no others of it. Returns before they are.
+    package func need(_ inputs: Set<String>, of node: String) async { await services.control.need(inputs, of: node) }
+
     /// Nodes of a kind that the grains of one input of a node come through, nearest first.
     package func feeders(of node: String, input: String, kind: String) async -> [String] {
         await services.control.feeders(of: node, input: input, kind: kind)

@@ -66,6 +66,8 @@ package actor Engine {
     /// Live settings that running nodes have ahead of the document, by node and setting.
     var aheads: [String: [String: AheadValue]] = [:]
     var lastAhead: UInt64 = 0
+    /// Inputs that control nodes want to be open, of those that are kept warm or cold.
+    var needed: Set<InputPlace> = []
     private(set) var isDraining = false
     private var isInTransaction = false
     private var transactionQueue: [CheckedContinuation<Void, Never>] = []
@@ -118,6 +120,7 @@ package actor Engine {
     func carryOut(_ plan: GraphPlan, _ target: ResolvedGraph, _ proposal: Proposal) async throws(GraphRefusal) {
         try checkNames(plan.renamed, target)
         let timing = CommitTiming(proposal)
+        let resting = RestingNodes(target)
         var made: [LiveNode] = []
         var staged = StagedCommit()
         do throws(GraphRefusal) {
@@ -127,8 +130,9 @@ package actor Engine {
                     throw GraphRefusal.notStarted(node: id, error)
                 }
             }
+            for node in made where rests(node.id, resting) { node.state = .asleep }
             staged = arrange(plan, made)
-            try await prepare(made, timing)
+            try await prepare(made.filter { $0.state != .asleep }, timing)
             if graph != nil { trip(.prepared) }
             // The end was asked for meanwhile: what came up now would not hear of it.
             guard !isDraining else { throw .draining }
@@ -151,6 +155,7 @@ package actor Engine {
             node.state = .stopping
             await retire(node)
         }
+        await settleRest(resting, target)
         checkFinished()
     }
 
@@ -162,6 +167,7 @@ package actor Engine {
         isDraining = true
         // What waits to be started again will not come back; those behind it end.
         for node in nodes.values where node.state == .restarting { giveUp(node) }
+        endAsleep()
         for node in nodes.values where node.isSource && node.state == .running { await node.runner.drain() }
         let alarm = Task { [weak self] in
             try await Task.sleep(nanoseconds: UInt64(limit.nanoseconds))

@@ -53,7 +53,12 @@ extension Engine {
     }
 
     /// The patch of the document that says the same.
-    func patch(for change: LiveChange) -> JSONPatch {
+    func patch(for change: LiveChange) async -> JSONPatch {
+        // The first graph's nodes run before it is the graph.
+        if graph == nil {
+            await enterTransaction()
+            leaveTransaction()
+        }
         let node: JSONPointer = ["nodes", change.node]
         let old = graph?.flat.document.json[node]?["settings"]?.object
         guard let old else {

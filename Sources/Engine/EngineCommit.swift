@@ -60,6 +60,7 @@ extension Engine {
         for move in plan.rewired {
             guard let node = nodes[move.node], node.state == .running, !plan.restarted.contains(move.node),
                 !plan.restarted.contains(move.inlet.from.node), !plan.restarted.contains(move.oldFrom.node),
+                find(move.inlet.from.node, made)?.state != .asleep, nodes[move.oldFrom.node]?.state != .asleep,
                 let wiring = node.runner.context.inlet(move.inlet.address)?.wiring,
                 let port = find(move.inlet.from.node, made)?.ports[move.inlet.from.outlet]
             else {
@@ -83,7 +84,7 @@ extension Engine {
     /// Has every rewired inlet join its new ring beside the old one, and returns when all could change over.
     func stage(_ staged: inout StagedCommit, _ made: [LiveNode], _ timing: CommitTiming) async throws(GraphRefusal) {
         guard !staged.moves.isEmpty else { return }
-        let started = upstream(of: staged.moves.map(\.inlet.from.node), among: made)
+        let started = upstream(of: staged.moves.map(\.inlet.from.node), among: made.filter { $0.state != .asleep })
         for node in started {
             nodes[node.id] = node
             await start(node)

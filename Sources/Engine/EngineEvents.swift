@@ -14,7 +14,7 @@ extension LiveNode {
         case .failed: type = .nodeFailed
         case .finished: type = .nodeFinished
         // What is being opened or taken down is told of when that is done.
-        case .starting, .stopping: return
+        case .starting, .stopping, .asleep: return
         }
         var data: [JSONObject.Member] = [
             ("kind", .string(resolved.kind.name)), ("restarts", .count(restarts)),

@@ -89,9 +89,12 @@ extension Engine {
             let flat = graph.flat.document
             try checkRevision(proposal, flat.json)
             let sum = try changed(flat, by: proposal.change)
-            do throws(OwnershipFault) { try next.setOverlay(of: node, from: flat.json, to: sum.json) } catch {
-                throw .owned(error)
-            }
+            do throws(OwnershipFault) {
+                try next.setOverlay(of: node, from: flat.json, to: sum.json)
+                if proposal.isClaim, case .patch(let patch) = proposal.change {
+                    try next.claim(patch.operations.map(\.pointer), for: node, in: sum.json)
+                }
+            } catch { throw .owned(error) }
         }
         return try settled(next, proposal)
     }
@@ -144,6 +147,10 @@ extension Engine {
                 guard forbidden.isEmpty, case .person = proposal.author,
                     let (owner, place, fault) = next.ground(of: others)
                 else { throw .invalid(DocumentFaults(forbidden + others)) }
+                if next.changesOwn(definition: owner, besides: layered) {
+                    next.drop(place)
+                    continue
+                }
                 try giveUp(place, of: owner, fault.detail, &next, proposal)
             }
         }

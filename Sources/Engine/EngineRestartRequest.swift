@@ -16,6 +16,9 @@ extension Engine {
         guard !node.resolved.isUnpaced else {
             throw .notStarted(node: id, NodeFault(.unsupported, "it runs as fast as it can and does not begin twice"))
         }
+        guard node.state != .asleep else {
+            throw .notStarted(node: id, NodeFault(.inUse, "it is kept for later, and begins when it is needed"))
+        }
         guard !node.runner.isStuck.load(ordering: .relaxed) else {
             throw .notStarted(node: id, NodeFault(.inUse, "its lane is held by a call that does not come back"))
         }

@@ -35,6 +35,11 @@ extension Engine {
         await old.runner.stop(leaving: .noSignal)
         let new = try make(resolved, replacing: old, wiredBy: made)
         new.runner.goOn(from: old.runner)
+        if old.state == .asleep {
+            (new.state, nodes[old.id]) = (.asleep, new)
+            lanes.giveBack(old.lane)
+            return rewireReaders(of: new, besides: old)
+        }
         do throws(NodeFault) { try await prepare(new.runner) } catch {
             // Its ports are the old node's, whose readers wait for that one to come back.
             await new.runner.stop(leaving: .noSignal)

@@ -5,6 +5,8 @@ import Media
 /// How a node fares; what `/v1/nodes` and `/health` call it.
 package enum NodeState: String, Sendable, CaseIterable {
     case starting, running, restarting, failed, finished, stopping
+    /// Not open: it feeds only inputs that are kept warm or cold, and none of them is needed now.
+    case asleep
 }
 
 /// A running node, its lane and its ports.

@@ -64,6 +64,9 @@ package struct InputSight: Sendable {
     let figures: [InletFigures]
     /// Of the connections of the nodes on that way, and of meters that read one of those outlets.
     let others: [Measurements]
+    /// Whether `outlet` is what the node reads: where that does not deliver, since it may rest or has just been woken, it is
+    /// the nearest one before it that runs all the time.
+    package let isAtEdge: Bool
 
     /// Grains that were read and lost on the way to this edge.
     package var passage: (taken: UInt64, lost: UInt64) {
@@ -118,19 +121,30 @@ package final class SignalListening: Sendable {
     private static let keys = Atomic<UInt64>(0)
 }
 
+extension LiveNode {
+    /// Whether grains come from an outlet that had nothing to give until the node was woken.
+    fileprivate func isDelivering(by port: OutletPort) -> Bool { state == .running && port.condition == .live }
+}
+
 extension Engine {
     /// Every edge of a node that takes named inputs, in the document's order; empty without such a node.
     func sights(of id: String) -> [InputSight] {
-        guard let node = nodes[id] else { return [] }
+        guard let node = nodes[id], let graph else { return [] }
+        let resting = RestingNodes(graph)
         return node.resolved.inlets.compactMap { edge in
             guard let key = edge.key, let port = nodes[edge.from.node]?.ports[edge.from.outlet] else { return nil }
             var seen: Set<String> = []
             var (ports, figures): ([OutletPort], [InletFigures]) = ([], [])
             walk(edge.from.node, type: port.type, &seen, &ports, &figures)
             let links = seen.sorted().compactMap { nodes[$0]?.runner.context.link }
+            let way = [port] + ports
+            // What rests says nothing of the input.
+            let shown =
+                way.firstIndex { resting.needs[$0.node] == nil || nodes[$0.node]?.isDelivering(by: $0) ?? false } ?? 0
             return InputSight(
-                input: key, outlet: OutletSight(port: port), upstream: ports.map(OutletSight.init(port:)),
-                figures: figures, others: links + metersReading([port] + ports))
+                input: key, outlet: OutletSight(port: way[shown]),
+                upstream: way[(shown + 1)...].map(OutletSight.init(port:)), figures: figures,
+                others: links + metersReading(way), isAtEdge: shown == 0)
         }
     }
 

@@ -44,6 +44,8 @@ package struct Proposal: Sendable {
     package var ifMatch: String?
     /// Whether it goes through although it takes the ground from what a control node owns.
     package var isForced = false
+    /// Whether a control node's values are its own from here on even where the document has them already.
+    package var isClaim = false
     /// Whether only the plan is wanted: nothing is touched.
     package var isDryRun = false
     /// How long new nodes may take to come up before all is undone; nil for the engine's own limit.

@@ -1,16 +1,7 @@
 // What a failover knows of its inputs, as values. Any thread.
 import Engine
+package import Graph
 package import Media
-
-/// How much of an input that is not shown is kept running.
-package enum Keep: String, Sendable, CaseIterable {
-    /// Open, decoded, measured in full: shown with the next frame.
-    case hot
-    /// Open, grains arriving, not decoded.
-    case warm
-    /// Opened when it is needed, and tried now and then while it is known to be bad.
-    case cold
-}
 
 /// One input as the settings have it.
 package struct FailoverInput: Sendable, Hashable {

@@ -5,6 +5,7 @@
 // after them (of a closed one: a probe) makes it a candidate again, and how long it has been well since is counted from
 // there. After each event `settle` compares what is selected with what should be, so nothing that happened while a
 // switch had to wait is forgotten.
+import Graph
 import Media
 
 /// The state machine of one failover.
@@ -23,6 +24,8 @@ package struct FailoverMachine: Sendable {
         case cleared(String, condition: String)
         /// What came of `.probe`.
         case probed(String, succeeded: Bool, detail: String)
+        /// A warm input is decoded, since it was `needed`: it could be shown with the next frame.
+        case readied(String)
         /// The input began anew (its settings changed): measured from nothing.
         case restarted(String)
         /// Somebody chooses; `request` comes back with the answer.
@@ -57,7 +60,7 @@ package struct FailoverMachine: Sendable {
         case replaced
     }
 
-    private struct Pending: Sendable {
+    struct Pending: Sendable {
         let name: String
         let request: UInt64
         let until: Int64
@@ -66,7 +69,7 @@ package struct FailoverMachine: Sendable {
     /// So many switches are kept, newest first.
     package static let historyLimit = 100
 
-    private(set) var inputs: [InputHealth] = []
+    var inputs: [InputHealth] = []
     package private(set) var timing = FailoverTiming()
     /// What is selected.
     package private(set) var active: String?
@@ -74,7 +77,11 @@ package struct FailoverMachine: Sendable {
     package private(set) var choice: String?
     package private(set) var isExhausted = false
     package private(set) var history: [SwitchRecord] = []
-    private var pending: Pending?
+    var pending: Pending?
+    /// Whether that still holds, within one event.
+    var isReadyingWanted = false
+    /// What is to be shown as soon as it delivers frames; what is shown is well meanwhile.
+    var readying: (name: String, since: Int64)?
     private var lastAutomatic: Int64?
     private var damping = MediaTime.zero
     /// When something will be due that no event tells.
@@ -106,6 +113,8 @@ package struct FailoverMachine: Sendable {
             let silence = timing.silence
             change(name) { $0.clear(condition, silence, now) }
         case .probed(let name, let succeeded, let detail): change(name) { $0.probed(succeeded, detail, now) }
+        case .readied(let name):
+            if needed.contains(name) { change(name) { $0.hasBeenReadied = true } }
         case .restarted(let name): change(name) { if $0.isOpen { $0.restart(now) } }
         case .chosen(let name, let request): choose(name, request, now, &actions)
         case .released:
@@ -121,7 +130,7 @@ package struct FailoverMachine: Sendable {
         }
     }
 
-    private mutating func change(_ name: String, _ body: (inout InputHealth) -> Void) {
+    mutating func change(_ name: String, _ body: (inout InputHealth) -> Void) {
         guard let index = inputs.firstIndex(where: { $0.input.name == name }) else { return }
         body(&inputs[index])
     }
@@ -155,7 +164,7 @@ package struct FailoverMachine: Sendable {
         closeNeedless(&actions)
     }
 
-    private mutating func open(_ name: String, _ now: Int64, _ actions: inout [Action]) {
+    mutating func open(_ name: String, _ now: Int64, _ actions: inout [Action]) {
         if !(health(name)?.isOpen ?? true) { actions.append(.open(name)) }
         change(name) { $0.expect(from: now) }
     }
@@ -164,7 +173,7 @@ package struct FailoverMachine: Sendable {
     private mutating func closeNeedless(_ actions: inout [Action]) {
         for input in inputs where input.input.keep == .cold && input.isOpen {
             let name = input.input.name
-            guard name != active, name != pending?.name else { continue }
+            guard name != active, name != pending?.name, name != readying?.name else { continue }
             change(name) { $0.close() }
             actions.append(.close(name))
         }
@@ -178,7 +187,7 @@ package struct FailoverMachine: Sendable {
             return
         }
         endPending(.replaced, &actions)
-        if name == active || input.isWell {
+        if name == active || input.isWell && input.isReady {
             choice = name
             if name != active { show(name, .manual, "chosen", now, &actions) }
             actions.append(.answer(request: request, .shown))
@@ -198,7 +207,7 @@ package struct FailoverMachine: Sendable {
 
     private mutating func settlePending(_ now: Int64, _ actions: inout [Action]) {
         guard let pending, let input = health(pending.name) else { return }
-        if input.isWell, input.isOpen {
+        if input.isWell, input.isOpen, input.isReady {
             self.pending = nil
             choice = pending.name
             if pending.name != active { show(pending.name, .manual, "chosen", now, &actions) }
@@ -212,14 +221,21 @@ package struct FailoverMachine: Sendable {
 
     private mutating func settle(_ now: Int64, _ actions: inout [Action]) {
         for index in inputs.indices {
-            inputs[index].checkSilence(timing.silence, now)
+            inputs[index].checkSilence(patience(for: inputs[index]), now)
             inputs[index].recover()
         }
         settlePending(now, &actions)
         expireChoice(now, &actions)
+        let before = readying?.name
+        isReadyingWanted = false
         select(now, &actions)
+        if !isReadyingWanted { readying = nil }
+        if before != readying?.name { closeNeedless(&actions) }
+        forgetReadiness()
         // Judged: from now on it is one of them.
-        for index in inputs.indices where inputs[index].isWell { inputs[index].isNew = false }
+        for index in inputs.indices where inputs[index].isWell && inputs[index].input.name != readying?.name {
+            inputs[index].isNew = false
+        }
         probe(now, &actions)
         deadline = nextInstant(now)
     }
@@ -270,14 +286,19 @@ package struct FailoverMachine: Sendable {
     /// From an input that is well to one that is better: the chosen one, a new one, or one that has been well for long.
     private mutating func returnToBetter(_ current: InputHealth, _ now: Int64, _ actions: inout [Action]) {
         if let choice, choice != current.input.name {
-            guard health(choice)?.isWell ?? false, isFree(now) else { return }
+            guard health(choice)?.isWell ?? false, isFree(now), isReady(choice, now, &actions) else { return }
             return show(choice, .failback, "the chosen input is well again", now, &actions)
         }
         guard choice == nil, let better = inputs.first(where: { $0.isWell && $0.isBetter(than: current) }) else {
             return
         }
-        if better.isNew { return show(better.input.name, .inputAdded, "it is better", now, &actions) }
-        guard let since = better.wellSince, now - since >= timing.quiet.nanoseconds, isFree(now) else { return }
+        if better.isNew {
+            guard isReady(better.input.name, now, &actions) else { return }
+            return show(better.input.name, .inputAdded, "it is better", now, &actions)
+        }
+        guard let since = better.wellSince, now - since >= timing.quiet.nanoseconds, isFree(now),
+            isReady(better.input.name, now, &actions)
+        else { return }
         show(better.input.name, .failback, "well for \(timing.quiet)", now, &actions)
     }
 
@@ -348,8 +369,9 @@ package struct FailoverMachine: Sendable {
 
     /// The next instant at which something could be due; events that come before move it.
     private func nextInstant(_ now: Int64) -> Int64? {
-        var instants = inputs.compactMap { $0.silenceEnd(timing.silence) } + inputs.compactMap(\.nextProbe)
+        var instants = inputs.compactMap { $0.silenceEnd(patience(for: $0)) } + inputs.compactMap(\.nextProbe)
         if let pending { instants.append(pending.until) }
+        if let readying { instants.append(readying.since + max(timing.probe, timing.silence).nanoseconds) }
         if let since = choice.flatMap({ health($0)?.degradedSince }) {
             instants.append(since + timing.quiet.nanoseconds)
         }

@@ -13,7 +13,7 @@ package actor FailoverNode: ControlNode {
     package static let kind = KindDeclaration(
         "control.failover", "Keeps a switch on the best of its inputs that is well.",
         settings: FailoverSettings.declarations, check: FailoverSettings.faults,
-        checkBeside: { FailoverSettings.faults($0, beside: $1) })
+        checkBeside: { FailoverSettings.faults($0, beside: $1) }, keeps: FailoverSettings.kept)
 
     /// How often inputs are looked at that have something to prove, nanoseconds.
     private static let shortestLook: Int64 = 10_000_000
@@ -28,6 +28,10 @@ package actor FailoverNode: ControlNode {
     /// While a condition asks what the inputs show.
     private var contentWatches: [ContentWatch] = []
     private var mustFind = true
+    /// What the engine was told to keep open.
+    private var needed: Set<String> = []
+    /// Cold inputs that are being tried: until when, monotonic nanoseconds.
+    private var probes: [String: Int64] = [:]
     private(set) var hasEnded = false
     /// Whether faults are being tried on it.
     var isDrilling = false
@@ -72,8 +76,8 @@ package actor FailoverNode: ControlNode {
     }
 
     package func happened(_ posted: PostedEvent) async {
-        // Whatever comes in the same moment is looked at together.
-        if posted.event.type != .signal { mustFind = true }
+        // Whatever comes in the same moment is looked at together. What was woken is seen once it delivers.
+        if posted.event.type != .signal || settings.inputs.contains(where: { $0.keep != .hot }) { mustFind = true }
         context.wake(at: context.now)
     }
 
@@ -83,10 +87,28 @@ package actor FailoverNode: ControlNode {
     }
 
     package func due() async {
-        if mustFind { await find() }
+        if mustFind || isWaking { await find() }
         look()
+        await open()
         await give()
         arm()
+    }
+
+    /// Whether something has been woken and is not seen to deliver yet: nobody may tell that it does.
+    private var isWaking: Bool {
+        settings.inputs.contains { input in
+            input.keep != .hot && needed.contains(input.name) && machine.health(input.name)?.isReady == false
+        }
+    }
+
+    /// Has the engine open what is needed, and no more.
+    private func open() async {
+        let wanted = machine.needed.union(probes.keys)
+        guard wanted != needed, !hasEnded else { return }
+        needed = wanted
+        // What rests says nothing, and what is woken says other things.
+        mustFind = true
+        await context.need(wanted, of: driven)
     }
 
     package func apply(_ settings: FailoverSettings) async {
@@ -126,9 +148,23 @@ package actor FailoverNode: ControlNode {
         let now = context.now
         var (heard, failed): ([String: Int64], [String: String]) = ([:], [:])
         var changes: [ConditionMachine.Change] = []
+        var ready: [String] = []
         for i in watches.indices {
             let reading = watches[i].look(at: now)
             let watch = watches[i]
+            settleProbe(watch.name, reading, now)
+            // What is closed is known by its probes alone.
+            guard let health = machine.health(watch.name), health.isOpen else {
+                watches[i].knownTrouble = nil
+                changes += conditions.forget(watch.name)
+                continue
+            }
+            // A source that is being opened has no signal yet.
+            if health.isOpening, !reading.isOver {
+                heard[watch.name] = reading.arrived
+                continue
+            }
+            if reading.isAtEdge, reading.arrived != nil, !health.isReady { ready.append(watch.name) }
             heard[watch.name] = reading.arrived
             if let trouble = reading.trouble, trouble != watch.knownTrouble { failed[watch.name] = trouble }
             watches[i].knownTrouble = reading.trouble
@@ -137,6 +173,7 @@ package actor FailoverNode: ControlNode {
                 ? conditions.forget(watch.name) : conditions.look(watch.name, at: now) { watch.value(of: $0, at: now) }
         }
         perform(machine.handle(.observed(heard, failed: failed), at: now))
+        for name in ready { perform(machine.handle(.readied(name), at: now)) }
         for change in changes {
             switch change {
             case .raised(let input, let condition, let kind, let detail):
@@ -145,6 +182,24 @@ package actor FailoverNode: ControlNode {
                 perform(machine.handle(.cleared(input, condition: condition), at: now))
             }
         }
+    }
+
+    // MARK: Probes
+
+    /// Tries to open a cold input: half of the time between two tries, at most.
+    private func probe(_ name: String) {
+        probes[name] = context.now + max(settings.timing.silence.nanoseconds, settings.timing.probe.nanoseconds / 2)
+        context.stir()
+    }
+
+    private func settleProbe(_ name: String, _ reading: InputWatch.Reading, _ now: Int64) {
+        guard let end = probes[name] else { return }
+        let begin = end - max(settings.timing.silence.nanoseconds, settings.timing.probe.nanoseconds / 2)
+        let isHeard = reading.arrived.map { $0 > begin } ?? false
+        guard isHeard || reading.isOver || now >= end else { return }
+        probes[name] = nil
+        let detail = isHeard ? "" : "it did not deliver when it was tried"
+        perform(machine.handle(.probed(name, succeeded: isHeard, detail: detail), at: now))
     }
 
     private func arm() {
@@ -156,6 +211,8 @@ package actor FailoverNode: ControlNode {
         }
         if let rule = settings.conditions.min(by: { $0.look < $1.look }) { instants.append(now + rule.look) }
         if mustFind { instants.append(now) }
+        if isWaking { instants.append(now + Self.longestLook) }
+        instants += probes.values
         context.wake(at: instants.min())
     }
 
@@ -176,8 +233,9 @@ package actor FailoverNode: ControlNode {
             case .answer(let request, let outcome): outcomes.append((request, outcome))
             case .choiceExpired(let name):
                 context.log(.warning, "\(name) was chosen and has been degraded for too long: chosen no more")
-            // Hot and warm inputs are always open.
-            case .open, .close, .probe: continue
+            case .probe(let name): probe(name)
+            // `open` has the engine do what the machine needs.
+            case .open, .close: continue
             }
         }
     }
@@ -284,6 +342,7 @@ package actor FailoverNode: ControlNode {
     }
 
     private func settle() async {
+        await open()
         await give()
         context.stir()
     }

@@ -66,16 +66,8 @@ struct FailoverReader {
 
     private mutating func readKeep(_ json: JSON?, _ name: String) -> Keep {
         guard let json else { return .hot }
-        switch json.string.flatMap(Keep.init(rawValue:)) {
-        case .hot?: return .hot
-        case .warm?: return .warm
-        case .cold?:
-            add(
-                "inputs", [name, "keep"], "found \"cold\"", "this engine keeps inputs hot or warm",
-                "write \"warm\"")
-        case nil:
-            add("inputs", [name, "keep"], "found \(json.phrase)", "expected hot or warm", "leave it out for hot")
-        }
+        if let keep = json.string.flatMap(Keep.init(rawValue:)) { return keep }
+        add("inputs", [name, "keep"], "found \(json.phrase)", "expected hot, warm or cold", "leave it out for hot")
         return .hot
     }
 }

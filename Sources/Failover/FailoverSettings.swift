@@ -50,11 +50,14 @@ package struct FailoverSettings: NodeSettings {
         isLive: true
     ).within(.zero ... .seconds(3600))
     static let probe = Setting(
-        "probe", default: MediaTime.seconds(8), "How long a chosen input may take to deliver.", isLive: true
+        "probe", default: MediaTime.seconds(8),
+        "How long a chosen input may take to deliver, and how often a cold one that is degraded is tried.", isLive: true
     ).within(.milliseconds(100) ... .seconds(3600))
     static let inputs = Setting<InputTable>(
         required: "inputs",
-        "Inputs of the switch, by name: \"priority\" (the lower number wins), \"keep\" (hot or warm), \"watch\" (keyframes).",
+        "Inputs of the switch, by name: \"priority\" (the lower number wins), \"keep\": hot (decoded), warm "
+            + "(open, decoded when it is shown) or cold (opened when it is needed; a listener can't be), "
+            + "\"watch\" (keyframes).",
         isLive: true)
     static let conditions = Setting<ConditionTable>(
         "conditions", default: ConditionTable.none,
@@ -78,6 +81,13 @@ package struct FailoverSettings: NodeSettings {
         self.timing = timing
         let reader = FailoverReader(inputs: values[Self.inputs].json, conditions: values[Self.conditions].json)
         (inputs, conditions) = (reader.inputs, reader.conditions)
+    }
+
+    /// The inputs of the switch with how they are kept.
+    static func kept(_ values: SettingValues) -> [KeptInput] {
+        FailoverReader(inputs: values[inputs].json, conditions: values[conditions].json).inputs.map {
+            KeptInput(values[driven], $0.name, $0.keep, path: ["inputs", $0.name, "keep"])
+        }
     }
 
     /// What is wrong with them by themselves.

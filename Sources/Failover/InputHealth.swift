@@ -1,4 +1,5 @@
 // How one input fares, as the machine keeps it. A value.
+import Graph
 import Media
 
 struct InputHealth: Sendable {
@@ -24,6 +25,18 @@ struct InputHealth: Sendable {
     init(_ input: FailoverInput) { self.input = input }
 
     var isOpen: Bool { awaitedSince != nil }
+    /// A cold one that was opened and has not delivered yet.
+    var isOpening: Bool { input.keep == .cold && isOpen && heard == nil && !isDegraded }
+    /// What is shown delivers with the next frame: hot ones always, others once they have been made to.
+    var isReady: Bool {
+        switch input.keep {
+        case .hot: true
+        case .warm: hasBeenReadied
+        case .cold: isOpen && heard != nil
+        }
+    }
+    /// A warm one that is decoded.
+    var hasBeenReadied = false
     var isDegraded: Bool { degradedSince != nil }
     var isWell: Bool { wellSince != nil && !isDegraded }
     /// What it was degraded by last.
@@ -37,7 +50,11 @@ struct InputHealth: Sendable {
     // MARK: What happens to it
 
     /// It was opened or selected: silence counts from here.
-    mutating func expect(from now: Int64) { awaitedSince = now }
+    mutating func expect(from now: Int64) {
+        // What its ring still holds of an earlier time says nothing.
+        if input.keep == .cold, !isOpen { deafUntil = max(deafUntil, now) }
+        awaitedSince = now
+    }
 
     mutating func close() {
         (awaitedSince, heard, wellSince) = (nil, nil, nil)

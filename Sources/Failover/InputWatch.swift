@@ -13,6 +13,10 @@ struct InputWatch {
         var arrived: Int64?
         /// Why nothing can come: its source has no signal, or has ended.
         var trouble: String?
+        /// Whether it will never give anything again.
+        var isOver = false
+        /// Whether it is looked at where the switch reads it.
+        var isAtEdge = false
         var flags: UInt32 = 0
     }
 
@@ -64,6 +68,8 @@ struct InputWatch {
         lastArrival = look.arrived ?? lastArrival
         flags = tracks.dropFirst().reduce(look.flags) { $0 | $1.outlet.look().flags }
         reading.flags = flags
+        reading.isAtEdge = tracks.allSatisfy(\.isAtEdge)
+        reading.isOver = [.ended, .removed].contains(look.signal)
         // Each outlet is asked once: a lazy search asks again for what it has found, and may be answered otherwise by then.
         for (i, track) in tracks.enumerated() where reading.trouble == nil {
             reading.trouble = Self.trouble(track, mayBeAbsent: i > 0)

@@ -1,4 +1,5 @@
 // What goes wrong in practice, by tables.
+import Graph
 import Media
 import Testing
 

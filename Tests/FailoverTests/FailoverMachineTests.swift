@@ -1,4 +1,5 @@
 // The machine by tables: one line a moment, what happens and what it does.
+import Graph
 import Media
 import Testing
 
@@ -222,9 +223,65 @@ extension [FailoverMachine.Action] {
         #expect(bench.pass(8_000, hearing: "backup") == [.probe("main")])
         #expect(bench.handle(.probed("main", succeeded: true, detail: "")).isEmpty)
         #expect(bench.machine.state(of: "main") == .idle)
-        // Still tried while it is to be well for the quiet period.
+        // Still tried while it is to be well for the quiet period; then it is opened beside what is shown, which stays until it
+        // delivers.
         let later = bench.pass(10_000, hearing: "backup")
-        #expect(later.contains(.probe("main")) && later.shown == ["main"] && later.contains(.open("main")))
+        #expect(later.contains(.probe("main")) && later.shown.isEmpty && later.contains(.open("main")))
+        #expect(bench.machine.needed == ["main", "backup"])
+        #expect(bench.pass(50, hearing: "backup", "main").shown == ["main"])
+        #expect(bench.reasons == [.failback, .timeout])
+    }
+
+    @Test func aColdInputThatDoesNotOpenAfterAllLeavesWhatIsShown() {
+        var bench = Bench([FailoverInput("main", priority: 1, keep: .cold), FailoverInput("backup", priority: 2)])
+        _ = bench.pass(100, hearing: "backup")
+        _ = bench.handle(.probed("main", succeeded: true, detail: ""))
+        let actions = bench.pass(19_000, hearing: "backup")
+        // Opened for the time that a choice would have, closed, and degraded.
+        #expect(actions.shown.isEmpty && actions.contains(.open("main")) && actions.contains(.close("main")))
+        #expect(bench.machine.state(of: "main") == .degraded && bench.machine.needed == ["backup"])
+    }
+
+    @Test func whereNobodyElseIsWellAColdInputHasTimeToOpen() {
+        var bench = Bench([
+            FailoverInput("main", priority: 1), FailoverInput("spare", priority: 2, keep: .cold),
+            FailoverInput("last", priority: 3, keep: .cold),
+        ])
+        _ = bench.hear("main")
+        #expect(bench.pass(100).shown == ["spare"])
+        #expect(bench.pass(7_900).shown.isEmpty)
+        #expect(bench.pass(200).shown == ["last"])
+    }
+
+    @Test func aWarmInputIsDecodedBeforeItTakesThePlaceOfOneThatIsWell() {
+        var bench = Bench([FailoverInput("main", priority: 1, keep: .warm), FailoverInput("backup", priority: 2)])
+        _ = bench.hear("main", "backup")
+        #expect(bench.machine.needed == ["main", "backup"])
+        // Away at once: what is shown is broken.
+        #expect(bench.pass(100, hearing: "backup").shown == ["backup"])
+        #expect(bench.machine.needed == ["backup"])
+        // Well for long, and not decoded: it is asked for, and shown when it is.
+        #expect(bench.pass(10_200, hearing: "main", "backup").shown.isEmpty)
+        #expect(bench.machine.needed == ["main", "backup"])
+        #expect(bench.handle(.readied("main")).shown == ["main"])
+        // Nobody asked for that one: it is no news.
+        #expect(bench.pass(7_000, hearing: "backup").shown == ["backup"])
+        _ = bench.handle(.readied("main"))
+        #expect(bench.machine.health("main")?.hasBeenReadied == false)
+    }
+
+    @Test func aWarmChoiceIsShownWhenItIsDecoded() {
+        var bench = Bench([FailoverInput("main", priority: 1), FailoverInput("backup", priority: 2, keep: .warm)])
+        _ = bench.hear("main", "backup")
+        #expect(bench.handle(.chosen("backup", request: 1)).isEmpty)
+        #expect(bench.machine.needed == ["main", "backup"])
+        let actions = bench.handle(.readied("backup"))
+        #expect(actions.shown == ["backup"] && actions.contains(.answer(request: 1, .shown)))
+        // One that is never decoded is no choice.
+        _ = bench.handle(.released)
+        #expect(bench.pass(20_000, hearing: "main", "backup").shown == ["main"])
+        _ = bench.handle(.chosen("backup", request: 2))
+        #expect(bench.pass(9_000, hearing: "main", "backup") == [.answer(request: 2, .didNotStart)])
     }
 
     // MARK: Live changes

@@ -2,6 +2,7 @@
 // word of a closed set stands there.
 import Engine
 import Foundation
+import Graph
 import Media
 import Testing
 

@@ -1,4 +1,5 @@
 // Random walks over years: whatever happens, these hold.
+import Graph
 import Media
 import Testing
 
@@ -32,6 +33,17 @@ private struct World {
         let before = machine.active
         for action in machine.handle(event, at: now) { see(action, before) }
         check()
+        ready()
+    }
+
+    /// What is needed and gives grains is decoded.
+    private mutating func ready() {
+        for input in inputs where input.keep == .warm && delivering.contains(input.name) {
+            guard machine.health(input.name)?.isReady == false, machine.needed.contains(input.name) else { continue }
+            let before = machine.active
+            for action in machine.handle(.readied(input.name), at: now) { see(action, before) }
+            check()
+        }
     }
 
     private mutating func see(_ action: FailoverMachine.Action, _ before: String?) {

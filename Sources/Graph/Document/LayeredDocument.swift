@@ -108,6 +108,27 @@ package struct LayeredDocument: Sendable {
         set(overlay, of: owner)
     }
 
+    /// A control node has set these values of nodes, also those that the sum had before: from here on they are its.
+    package mutating func claim(_ places: [JSONPointer], for owner: String, in sum: JSON) throws(OwnershipFault) {
+        var overlay = layers.first { $0.owner == owner }?.overlay ?? Overlay()
+        for place in places where place.tokens.count > 3 && place.tokens[0] == "nodes" {
+            guard overlay.entry(touching: place) == nil, let value = sum[place] else { continue }
+            if let other = layers.first(where: { $0.owner != owner && $0.overlay.entry(touching: place) != nil }) {
+                throw OwnershipFault(
+                    place, owner: other.owner, "this belongs to the control node \"\(other.owner)\"")
+            }
+            overlay.set(value, at: place)
+        }
+        set(overlay, of: owner)
+    }
+
+    /// Whether a control node's own definition is another one here than there: whoever takes the ground from what it set has
+    /// told it so in the same change, and it will set what it needs.
+    package func changesOwn(definition owner: String, besides old: LayeredDocument) -> Bool {
+        let place: JSONPointer = ["nodes", String(owner.prefix { $0 != "/" })]
+        return base.json[place] != old.base.json[place]
+    }
+
     /// Takes away what the overlays own at a place.
     package mutating func drop(_ place: JSONPointer) {
         for i in layers.indices { layers[i].overlay.drop(place) }

@@ -30,8 +30,13 @@ struct Validator {
         for i in drafts.indices { connect(i) }
         let order = topologicalOrder()
         checkClaims()
-        guard faults.isEmpty, let order else { return nil }
-        return assemble(order, programs)
+        guard faults.isEmpty, let order, let graph = assemble(order, programs) else { return nil }
+        for (pointer, listener) in RestingNodes(graph).faults(in: graph) {
+            faults.add(
+                pointer, "\"\(listener)\" listens: nobody could call it while it is not open",
+                "what is cold is opened when it is needed", "keep it warm or hot")
+        }
+        return graph
     }
 
     // MARK: The document

@@ -173,6 +173,8 @@ package final class KindDeclaration: Sendable {
     package let check: @Sendable (SettingValues) -> [SettingFault]
     /// Rules between a node's settings and the nodes that they name.
     package let checkBeside: (@Sendable (SettingValues, Neighbours) -> [SettingFault])?
+    /// Inputs of other nodes that nodes of this kind keep ready.
+    package let keeps: (@Sendable (SettingValues) -> [KeptInput])?
 
     /// - Precondition: no inlet, fixed outlet or setting has the name of another; with groups every inlet takes many; an
     ///   outlet is like an inlet that there is.
@@ -183,7 +185,8 @@ package final class KindDeclaration: Sendable {
         pacing: @escaping @Sendable (SettingValues) -> Pacing = { _ in .followsInlets },
         claims: @escaping @Sendable (SettingValues) -> [ResourceClaim] = { _ in [] },
         check: @escaping @Sendable (SettingValues) -> [SettingFault] = { _ in [] },
-        checkBeside: (@Sendable (SettingValues, Neighbours) -> [SettingFault])? = nil
+        checkBeside: (@Sendable (SettingValues, Neighbours) -> [SettingFault])? = nil,
+        keeps: (@Sendable (SettingValues) -> [KeptInput])? = nil
     ) {
         precondition(Set(inlets.map(\.name)).count == inlets.count, "\(name): two inlets of one name")
         precondition(Set(settings.map(\.name)).count == settings.count, "\(name): two settings of one name")
@@ -199,6 +202,7 @@ package final class KindDeclaration: Sendable {
         self.claims = claims
         self.check = check
         self.checkBeside = checkBeside
+        self.keeps = keeps
     }
 
     /// Whether nodes of this kind decide and touch no grains: they have no ports, and are called `control.…`.

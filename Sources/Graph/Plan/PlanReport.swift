@@ -24,10 +24,13 @@ package struct PlanReport: Sendable {
     /// Sinks that something is changed above, or which are changed themselves, in the order of the graph.
     package let branches: [Branch]
     package let memory: Memory
+    /// What inputs cost that control nodes keep ready.
+    package let inputs: [InputCost]
 
     package init(_ plan: GraphPlan, from old: ResolvedGraph?, to new: ResolvedGraph, memory: Memory) {
         self.plan = plan
         self.memory = memory
+        inputs = RestingNodes(new).costs(in: new)
         branches = old == nil ? [] : Self.branches(plan, new)
     }
 
@@ -85,7 +88,7 @@ extension PlanReport {
             "started": names(plan.started), "stopped": names(plan.stopped), "restarted": names(plan.restarted),
             "rewired": .array(plan.rewired.map(\.json)), "changedInPlace": names(plan.changedInPlace),
             "renamed": names(plan.renamed), "untouched": .number(JSONNumber(plan.untouched.count)),
-            "branches": .array(branches.map(\.json)),
+            "branches": .array(branches.map(\.json)), "inputs": .array(inputs.map(\.json)),
             "ringMemory": [
                 "before": .number(JSONNumber(memory.before)), "after": .number(JSONNumber(memory.after)),
             ],

@@ -1,0 +1,177 @@
+// What goes wrong around a failover: patches that take away what it stands on, a disk that hangs, coded inputs.
+import Engine
+import Graph
+import GraphHarness
+import Media
+import Routing
+import Synchronization
+import Testing
+
+@testable import Failover
+
+/// A disk that hangs for as long as it is told to.
+private final class HangingJournal: TransactionJournal {
+    private let state = Mutex((isHanging: false, isWaitedFor: false))
+    let patience = MediaTime.seconds(60)
+    let lastNumber = 0
+    let lastEventID: UInt64 = 0
+    var report: JournalReport { JournalReport(path: "nowhere") }
+
+    func hang(_ wanted: Bool) { state.withLock { $0.isHanging = wanted } }
+    var isWaitedFor: Bool { state.withLock { $0.isWaitedFor } }
+    private func wait() async {
+        while state.withLock({ state in
+            state.isWaitedFor = state.isHanging
+            return state.isHanging
+        }) {
+            do { try await Task.sleep(for: .milliseconds(2)) } catch { return }
+        }
+    }
+    func intend(_ entry: JournalEntry) async throws(JournalFault) { await wait() }
+    func settled() async { await wait() }
+    func settle(_ number: Int, _ outcome: JournalOutcome) {}
+    func record(_ entry: JournalEntry) {}
+    func record(_ entry: OverlayEntry) {}
+    func takeOrigin(_ document: JSON) {}
+    func noteEvent(_ id: UInt64) {}
+    func revisions(before: Int?, limit: Int) async throws(JournalFault) -> [JournalRevision] { [] }
+    func revision(_ number: Int) async throws(JournalFault) -> JournalRevision? { nil }
+    func overlayChanges(limit: Int) async throws(JournalFault) -> [OverlayEntry] { [] }
+}
+
+private let kinds = [
+    NodeKind(ToldSource.self), NodeKind(PacketSource.self), NodeKind(SwitchNode.self), NodeKind(NullSink.self),
+    NodeKind(control: FailoverNode.self),
+]
+
+private struct Trouble {
+    let scratch: Scratch
+    let run: GraphRun
+
+    /// - Parameter source: of both inputs.
+    init(_ source: JSON = "source.told", active: JSON? = nil, journal: (any TransactionJournal)? = nil) async throws {
+        scratch = try Scratch()
+        run = try GraphRun(kinds, dataFolder: scratch.path, journal: journal)
+        try run.engine.sampler.start()
+        let settings = JSONObject(active.map { [("active", $0)] } ?? [])
+        try await run.start([
+            "a": ["kind": source], "b": ["kind": source],
+            "air": [
+                "kind": "switch", "inputs": ["main": ["video": "a.video"], "backup": ["video": "b.video"]],
+                "settings": .object(settings),
+            ],
+            "out": ["kind": "sink.null", "inputs": ["in": "air.video"]],
+            "keeper": [
+                "kind": "control.failover",
+                "settings": [
+                    "switch": "air", "silence": "10s", "quiet": "100ms", "dwell": "10ms",
+                    "inputs": ["main": ["priority": 1], "backup": ["priority": 2]],
+                ],
+            ],
+        ])
+    }
+    func node() -> FailoverNode? { run.services.control.node("keeper") as? FailoverNode }
+    func onAir() async -> String? { await run.engine.nodeStatus("air")?["details"]?["active"]?.string }
+    func documented() async -> String? { await run.engine.graph?["air"]?.resolvedSettings["active"]?.string }
+    func owner() async -> String? { await run.engine.layered.owners?["/nodes/air/settings/active"]?.string }
+    func settles(on name: String) async -> Bool {
+        await eventually(within: 30) {
+            let machine = await node()?.machine
+            guard machine?.active == name, machine?.health(name)?.isWell == true else { return false }
+            let (onAir, documented) = await (onAir(), documented())
+            return onAir == name && documented == name
+        }
+    }
+    func isWell(_ name: String) async -> Bool {
+        await eventually(within: 30) { await node()?.machine.health(name)?.isWell == true }
+    }
+    func patch(_ operations: [JSONPatch.Operation]) async throws {
+        try await run.engine.patch(JSONPatch(operations), ifMatch: nil)
+    }
+    func end() async {
+        #expect(await run.drain())
+        run.engine.sampler.stop()
+    }
+}
+
+@Suite("Trouble around a failover", .serialized) struct FailoverTroubleTests {
+    @Test("The active input is taken from the failover and from its switch in one patch")
+    func removedAtOnce() async throws {
+        let trouble = try await Trouble()
+        #expect(await trouble.settles(on: "main"))
+        // From the switch alone it is refused: the failover still stands on it.
+        await #expect(throws: GraphRefusal.self) {
+            try await trouble.patch([.remove(["nodes", "air", "inputs", "main"])])
+        }
+        try await trouble.patch([
+            .remove(["nodes", "keeper", "settings", "inputs", "main"]), .remove(["nodes", "air", "inputs", "main"]),
+        ])
+        #expect(await trouble.settles(on: "backup"))
+        #expect(await trouble.node()?.machine.history.first?.reason == .inputRemoved)
+        #expect(await trouble.owner() == "keeper")
+        await trouble.end()
+    }
+
+    @Test("What the base says already is the failover's all the same")
+    func sameInTheBase() async throws {
+        let trouble = try await Trouble(active: "main")
+        #expect(await trouble.settles(on: "main"))
+        #expect(await eventually { await trouble.owner() == "keeper" })
+        // An operator's other wish is hidden, and the switch stays where the failover has it.
+        try await trouble.patch([.replace(["nodes", "air", "settings", "active"], "backup")])
+        #expect(await trouble.onAir() == "main")
+        #expect(await trouble.documented() == "main")
+        #expect(await trouble.isWell("backup"))
+        #expect(await trouble.node()?.choose("backup") == .shown)
+        #expect(await trouble.settles(on: "backup"))
+        // Without the failover the base's word holds.
+        try await trouble.patch([.remove(["nodes", "keeper"])])
+        #expect(await trouble.documented() == "backup")
+        #expect(await trouble.owner() == nil)
+        await trouble.end()
+    }
+
+    @Test("While the disk hangs under a patch, the failover switches, and the document follows")
+    func hangingDisk() async throws {
+        let journal = HangingJournal()
+        let trouble = try await Trouble(journal: journal)
+        #expect(await trouble.settles(on: "main"))
+        #expect(await trouble.isWell("backup"))
+        journal.hang(true)
+        async let patched: Void = trouble.patch([.add(["nodes", "c"], ["kind": "source.told"])])
+        #expect(await eventually { journal.isWaitedFor })
+        #expect(await trouble.node()?.choose("backup") == .shown)
+        #expect(await eventually { await trouble.onAir() == "backup" })
+        #expect(await trouble.documented() == "main")
+        journal.hang(false)
+        try await patched
+        #expect(await trouble.settles(on: "backup"))
+        await trouble.end()
+    }
+
+    @Test("Over coded inputs: away from one that says it has no signal, and back")
+    func coded() async throws {
+        let trouble = try await Trouble("source.packets")
+        #expect(await trouble.settles(on: "main"))
+        #expect(await trouble.isWell("backup"))
+        try await trouble.patch([.add(["nodes", "a", "settings"], ["mode": "none"])])
+        #expect(await trouble.settles(on: "backup"))
+        let taken = { await trouble.run.engine.figures(of: "out", "in")?.taken ?? 0 }
+        let before = await taken()
+        #expect(await eventually { await taken() > before + 5 })
+        try await trouble.patch([.replace(["nodes", "a", "settings", "mode"], "live")])
+        #expect(await trouble.settles(on: "main"))
+        #expect(await trouble.node()?.machine.history.map(\.reason) == [.failback, .error])
+        await trouble.end()
+    }
+
+    @Test func aThousandInputsAreTakenAndNoneMore() {
+        func inputs(_ count: Int) -> JSON {
+            .object(JSONObject((0..<count).map { ("i\($0)", ["priority": 1]) }))
+        }
+        let most = FailoverReader(inputs: inputs(1000), conditions: [])
+        #expect(most.inputs.count == 1000 && most.faults.isEmpty)
+        #expect(FailoverReader(inputs: inputs(1001), conditions: []).faults.map(\.setting) == ["inputs"])
+        #expect(FailoverReader(inputs: inputs(0), conditions: []).faults.map(\.setting) == ["inputs"])
+    }
+}
