@@ -147,7 +147,8 @@ extension Engine {
                 guard forbidden.isEmpty, case .person = proposal.author,
                     let (owner, place, fault) = next.ground(of: others)
                 else { throw .invalid(DocumentFaults(forbidden + others)) }
-                if next.changesOwn(definition: owner, besides: layered) {
+                let isCompanion = graph?[owner]?.kind.companion(of: owner).map { place == ["nodes", $0] } ?? false
+                if isCompanion || next.changesOwn(definition: owner, besides: layered) {
                     next.drop(place)
                     continue
                 }

@@ -13,7 +13,8 @@ package actor FailoverNode: ControlNode {
     package static let kind = KindDeclaration(
         "control.failover", "Keeps a switch on the best of its inputs that is well.",
         settings: FailoverSettings.declarations, check: FailoverSettings.faults,
-        checkBeside: { FailoverSettings.faults($0, beside: $1) }, keeps: FailoverSettings.kept)
+        checkBeside: { FailoverSettings.faults($0, beside: $1) }, keeps: FailoverSettings.kept,
+        companion: "look")
 
     /// How often inputs are looked at that have something to prove, nanoseconds.
     private static let shortestLook: Int64 = 10_000_000
@@ -76,6 +77,7 @@ package actor FailoverNode: ControlNode {
     }
 
     package func happened(_ posted: PostedEvent) async {
+        if posted.event.type == .graphCommitted { noteCommit(posted.event.data) }
         // Whatever comes in the same moment is looked at together. What was woken is seen once it delivers.
         if posted.event.type != .signal || settings.inputs.contains(where: { $0.keep != .hot }) { mustFind = true }
         context.wake(at: context.now)

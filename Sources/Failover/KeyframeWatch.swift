@@ -5,13 +5,10 @@ import Graph
 import Media
 
 extension FailoverNode {
-    /// The meter's id.
-    private var meter: String { context.id + "-look" }
-
     /// Has the document ask for the meter that the inputs want now, behind whatever is being written down.
     func watchKeyframes(_ sights: [InputSight]) {
         // The switch may be on its way.
-        guard !sights.isEmpty, !hasEnded else { return }
+        guard !sights.isEmpty, !hasEnded, let meter = Self.kind.companion(of: context.id) else { return }
         let wanted = Set(settings.inputs.filter(\.watchesKeyframes).map(\.name))
         let edges = sights.compactMap { sight -> JSONObject.Member? in
             guard wanted.contains(sight.input), sight.outlet.type.isVideo,
@@ -34,6 +31,12 @@ extension FailoverNode {
             let result = await context.decide(decision, patch)
             if case .refused = result.outcome { await self?.keyframeMeterRefused(definition) }
         }
+    }
+
+    /// Somebody took its ground from the meter, and it went along: what is wanted now is asked for.
+    func noteCommit(_ data: JSON) {
+        guard let meter = Self.kind.companion(of: context.id) else { return }
+        if data["stopped"]?.array?.contains(.string(meter)) ?? false { keyframeMeter = nil }
     }
 
     /// Asked for again when the graph has changed.

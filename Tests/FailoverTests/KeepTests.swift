@@ -66,6 +66,9 @@ private let listener = KindDeclaration(
         #expect(Set(RestingNodes(read).needs.keys) == ["db", "dc"])
         let named = try Self.graph(Self.three, slot: true)
         #expect(Set(RestingNodes(named).needs.keys) == ["db", "dc"])
+        // The failover's own look is nobody.
+        let look: JSON = ["kind": "sink.null", "inputs": ["in": "c.video"]]
+        #expect(Set(RestingNodes(try Self.graph(Self.three, [("keeper-look", look)])).needs.keys) == ["db", "c", "dc"])
         let hot = try Self.graph(["main": ["priority": 1], "backup": ["priority": 2], "spare": ["priority": 3]])
         #expect(RestingNodes(hot).needs.isEmpty)
     }

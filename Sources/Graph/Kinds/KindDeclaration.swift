@@ -175,6 +175,9 @@ package final class KindDeclaration: Sendable {
     package let checkBeside: (@Sendable (SettingValues, Neighbours) -> [SettingFault])?
     /// Inputs of other nodes that nodes of this kind keep ready.
     package let keeps: (@Sendable (SettingValues) -> [KeptInput])?
+    /// What ends the id of the node that a control node of this kind adds for itself alone, as `look` that of `keeper-look`:
+    /// nothing runs for its sake, and it is in nobody's way.
+    package let companion: String?
 
     /// - Precondition: no inlet, fixed outlet or setting has the name of another; with groups every inlet takes many; an
     ///   outlet is like an inlet that there is.
@@ -186,7 +189,7 @@ package final class KindDeclaration: Sendable {
         claims: @escaping @Sendable (SettingValues) -> [ResourceClaim] = { _ in [] },
         check: @escaping @Sendable (SettingValues) -> [SettingFault] = { _ in [] },
         checkBeside: (@Sendable (SettingValues, Neighbours) -> [SettingFault])? = nil,
-        keeps: (@Sendable (SettingValues) -> [KeptInput])? = nil
+        keeps: (@Sendable (SettingValues) -> [KeptInput])? = nil, companion: String? = nil
     ) {
         precondition(Set(inlets.map(\.name)).count == inlets.count, "\(name): two inlets of one name")
         precondition(Set(settings.map(\.name)).count == settings.count, "\(name): two settings of one name")
@@ -203,7 +206,11 @@ package final class KindDeclaration: Sendable {
         self.check = check
         self.checkBeside = checkBeside
         self.keeps = keeps
+        self.companion = companion
     }
+
+    /// The id of the companion of one of this kind.
+    package func companion(of id: String) -> String? { companion.map { "\(id)-\($0)" } }
 
     /// Whether nodes of this kind decide and touch no grains: they have no ports, and are called `control.…`.
     package var isControl: Bool { name.hasPrefix("control.") }

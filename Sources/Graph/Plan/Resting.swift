@@ -83,7 +83,8 @@ package struct RestingNodes: Sendable, Equatable {
     /// Nodes all of whose readers are such inputs, or such nodes.
     private static func serves(_ graph: ResolvedGraph, _ keeps: [InputPlace: Keep]) -> [String: Set<InputPlace>] {
         var readers: [String: [(reader: ResolvedNode, key: String?)]] = [:]
-        for node in graph.nodes {
+        let companions = Set(graph.nodes.compactMap { $0.kind.companion(of: $0.id) })
+        for node in graph.nodes where !companions.contains(node.id) {
             for edge in node.inlets { readers[edge.from.node, default: []].append((node, edge.key)) }
         }
         var serves: [String: Set<InputPlace>] = [:]
