@@ -31,6 +31,11 @@ extension Inlet {
     /// Leaves out what has come so far; it stays in the ring.
     /// - Returns: whether there was something. The inlet's news are then still to be looked at.
     @discardableResult package func passOverPackets() -> Bool {
+        // Nothing of the stream that it has just changed over to is taken: there is nothing to join on.
+        if isEntering, edge == nil, !hasNews, !isLossless {
+            isEntering = false
+            splice.abandon()
+        }
         guard canSeek, !isDrained else { return false }
         seekPackets(to: .next)
         return true

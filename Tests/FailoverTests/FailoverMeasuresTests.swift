@@ -46,7 +46,6 @@ import Testing
             ],
         ])
         func onAir() async -> String? { await run.engine.nodeStatus("air")?["details"]?["active"]?.string }
-        func onAir() async -> String? { await run.engine.nodeStatus("air")?["details"]?["active"]?.string }
         func state(_ id: String) async -> String? { await run.engine.nodeStatus(id)?["state"]?.string }
         func isRead(_ inputs: JSON) async -> Bool {
             await eventually(within: 30) {
@@ -78,6 +77,7 @@ import Testing
                     ["nodes", "keeper", "settings", "inputs"], ["main": ["priority": 1], "backup": ["priority": 2]])
             ]), ifMatch: nil)
         #expect(await eventually(within: 30) { await run.engine.graph?["keeper-look"] == nil })
+        // The switch has passed over what came of the new source.
         #expect(await run.drain())
         run.engine.sampler.stop()
     }
