@@ -57,7 +57,7 @@ import Testing
                         "sink": "live", "interruption": "until the next key frame, at most one GOP",
                         "because": ["live"],
                     ]
-                ], "ringMemory": ["before": 10, "after": 30],
+                ], "inputs": [], "ringMemory": ["before": 10, "after": 30],
             ])
         #expect(
             report.summary
