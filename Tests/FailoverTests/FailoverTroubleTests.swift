@@ -149,6 +149,80 @@ private struct Trouble {
         await trouble.end()
     }
 
+    @Test("The input that is shown is removed while the switch to it is still to be written down")
+    func removedUnderWay() async throws {
+        let journal = HangingJournal()
+        let trouble = try await Trouble(journal: journal)
+        #expect(await trouble.settles(on: "main"))
+        #expect(await trouble.isWell("backup"))
+        journal.hang(true)
+        async let patched: Void = trouble.patch([.add(["nodes", "c"], ["kind": "source.told"])])
+        #expect(await eventually { journal.isWaitedFor })
+        async let removed: Void = trouble.patch([
+            .remove(["nodes", "keeper", "settings", "inputs", "backup"]),
+            .remove(["nodes", "air", "inputs", "backup"]),
+        ])
+        #expect(await trouble.node()?.choose("backup") == .shown)
+        #expect(await eventually { await trouble.onAir() == "backup" })
+        journal.hang(false)
+        try await patched
+        try await removed
+        #expect(await trouble.settles(on: "main"))
+        #expect(await trouble.node()?.machine.choice == nil)
+        #expect(await trouble.node()?.machine.history.map(\.reason) == [.inputRemoved, .manual])
+        await trouble.end()
+    }
+
+    @Test("An input that flaps: each switch follows from the one before at its distance, and it is back in the end")
+    func flapping() async throws {
+        let trouble = try await Trouble()
+        #expect(await trouble.settles(on: "main"))
+        #expect(await trouble.isWell("backup"))
+        func tell(_ mode: JSON) async throws {
+            try await trouble.patch([.add(["nodes", "a", "settings"], ["mode": mode])])
+        }
+        try await tell("none")
+        #expect(await trouble.settles(on: "backup"))
+        for _ in 0..<20 {
+            try await tell("live")
+            try await tell("none")
+        }
+        try await tell("live")
+        #expect(await trouble.settles(on: "main"))
+        let history = await trouble.node()?.machine.history ?? []
+        #expect(history.last?.from == "main" && history.first?.to == "main")
+        for (newer, older) in zip(history, history.dropFirst()) {
+            #expect(newer.from == older.to && newer.at - older.at >= 10_000_000)
+            #expect(newer.reason == (newer.to == "main" ? .failback : .error))
+        }
+        #expect(await trouble.node()?.exhaustions == 0)
+        await trouble.end()
+    }
+
+    @Test("An input has another format at the moment at which it is shown again: nobody behind the switch sees one")
+    func otherFormat() async throws {
+        let trouble = try await Trouble()
+        #expect(await trouble.settles(on: "main"))
+        #expect(await trouble.isWell("backup"))
+        func outlet() async -> JSON? { await trouble.run.engine.nodeStatus("air")?["outlets"]?.array?.first }
+        let taken = { await trouble.run.engine.figures(of: "out", "in")?.taken ?? 0 }
+        #expect(await eventually { await taken() > 0 })
+        let (format, generation) = await (outlet()?["format"], outlet()?["generation"])
+        for mode in ["wide", "live", "wide", "live"] as [JSON] {
+            #expect(await trouble.node()?.choose("backup") == .shown)
+            async let told: Void = trouble.patch([.add(["nodes", "a", "settings"], ["mode": mode])])
+            #expect(await trouble.node()?.choose("main") == .shown)
+            try await told
+            let before = await taken()
+            #expect(await eventually { await taken() > before + 5 })
+            let now = await outlet()
+            #expect(now?["format"] == format && now?["generation"] == generation)
+        }
+        #expect(await trouble.settles(on: "main"))
+        #expect(await trouble.node()?.exhaustions == 0)
+        await trouble.end()
+    }
+
     @Test("Over coded inputs: away from one that says it has no signal, and back")
     func coded() async throws {
         let trouble = try await Trouble("source.packets")
