@@ -55,18 +55,20 @@ extension EndToEndTests {
         /// What `--fifo` names and can't be one is said, and nothing of it is written over.
         @Test func whatIsNoPipeStaysAsItIs() throws {
             let file = try data.write("film.mp4", "precious")
+            let port = try freePort()
             for (path, said) in [(file, "no named pipe"), ("/nowhere/pipe", "No such file")] {
                 let writer = try ChildProcess(
                     "/bin/sh",
                     [
                         "-c", "head -c 100000 /dev/zero | exec \"$0\" ring write w1 \"$@\"", Patchbay.program,
                         "--format", "video", "--size", "16x16", "--rate", "50", "--fifo", path, "--at",
-                        "127.0.0.1:\(try freePort())",
+                        "127.0.0.1:\(port)",
                     ])
                 #expect(writer.exit(within: 20) == 1)
                 #expect(writer.messages.contains(said), "\(writer.messages)")
             }
             #expect(data.text("film.mp4") == "precious")
+            #expect(!FileManager.default.fileExists(atPath: "/dev/shm/patchbay/port-\(port)"), "no slot was made")
         }
 
         /// Runs `ring …` in a shell, its output into a file; the file.

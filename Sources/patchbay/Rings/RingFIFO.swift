@@ -15,14 +15,17 @@ final class RingFIFO: Sendable {
     private let place: RingPlace
     /// Nobody found the pipe there: it goes with this object.
     private let isOurs: Bool
+    private let hasBegun = Atomic<Bool>(false)
     private let isOver = Atomic<Bool>(false)
-    /// The thread has the other end, and closes it when it is through.
+    /// A pipe whose other end the thread closes when it is through.
     private let ended: Int32
+    private let mark: Int32
 
     /// A program that takes nothing more keeps the end waiting so long.
     private static let patienceMilliseconds: Int32 = 2000
 
-    /// - Parameter name: of the slot, which exists.
+    /// Makes the pipe, or finds it: before the slot is made, so that a mistake leaves nothing behind.
+    /// - Parameter name: of the slot.
     init(_ path: String, _ name: String, _ place: RingPlace) throws(RingCommandFault) {
         (self.path, self.name, self.place) = (path, name, place)
         isOurs = mkfifo(path, 0o660) == 0
@@ -37,29 +40,36 @@ final class RingFIFO: Sendable {
         }
         var ends: [Int32] = [-1, -1]
         guard pipe2(&ends, O_CLOEXEC) == 0 else { throw RingCommandFault("no pipe: \(errorText(linux_errno()))") }
-        ended = ends[0]
-        let mark = ends[1]
+        (ended, mark) = (ends[0], ends[1])
+    }
+
+    /// Once the slot is there.
+    func begin() throws(RingCommandFault) {
         do throws(ThreadFault) {
             try startThread(name: "fifo") { [self] in
                 serve()
                 close(mark)
             }
-        } catch {
-            close(mark)
-            throw RingCommandFault(error.description)
-        }
+            hasBegun.store(true, ordering: .relaxed)
+        } catch { throw RingCommandFault(error.description) }
     }
 
-    deinit { close(ended) }
+    deinit {
+        close(ended)
+        if !hasBegun.load(ordering: .relaxed) { close(mark) }
+    }
 
-    /// Once the slot has ended: waits until what it held is through the pipe, but for nobody who takes nothing.
+    /// Once the slot has ended: waits until what it held is through the pipe, but for nobody who takes nothing. A second
+    /// time it does nothing.
     func finish() {
-        isOver.store(true, ordering: .releasing)
-        // Whoever waits for a program to open the pipe finds this one.
-        let reader = linux_open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0)
-        var waiter = pollfd(fd: ended, events: 0, revents: 0)
-        _ = poll(&waiter, 1, Self.patienceMilliseconds)
-        close(reader)
+        guard !isOver.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        if hasBegun.load(ordering: .relaxed) {
+            // Whoever waits for a program to open the pipe finds this one.
+            let reader = linux_open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0)
+            var waiter = pollfd(fd: ended, events: 0, revents: 0)
+            _ = poll(&waiter, 1, Self.patienceMilliseconds)
+            close(reader)
+        }
         if isOurs { unlink(path) }
     }
 

@@ -39,17 +39,17 @@ struct RingWriteCommand {
         var input = StandardInput()
         let slot = SlotClient(place, arguments)
         let request = try wish(&input)
+        let fifo = try arguments.text("fifo").map { (path) throws(RingCommandFault) in try RingFIFO(path, name, place) }
+        defer { fifo?.finish() }
         var writer = try slot.writer(name, request)
         guard let format = writer.mapping.streamFormat, format.type.isRaw else {
             throw RingCommandFault("the slot \"\(name)\" carries packets; write those with the library")
         }
         writeToStandardError("patchbay: writing \(format) into \(name)\n")
-        let fifo = try arguments.text("fifo").map { (path) throws(RingCommandFault) in try RingFIFO(path, name, place) }
-        do {
-            defer { fifo?.finish() }
-            try pump(&input, &writer, format, isY4M: request?.isY4M ?? false)
-            writer.set(state: UInt32(PBR_STATE_ENDED))
-        }
+        try fifo?.begin()
+        try pump(&input, &writer, format, isY4M: request?.isY4M ?? false)
+        writer.set(state: UInt32(PBR_STATE_ENDED))
+        fifo?.finish()
         try slot.remove(name, writer.mapping)
         return .success
     }
