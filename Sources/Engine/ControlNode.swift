@@ -75,6 +75,12 @@ package final class ControlContext: Sendable {
     /// The wall clock (nanoseconds since 1970) of a monotonic instant: a label.
     package func wall(ofMonotonic instant: Int64) -> Int64 { services.timeline.wall(ofMonotonic: instant) }
 
+    /// What this node kept: in this run, or in the one before. A removed node's is forgotten.
+    package var memory: JSON? { services.journal?.memories[id] }
+    /// Has this node know something again after a start of the engine. Written behind: what is kept in the last moment before
+    /// a crash may be lost.
+    package func keep(_ memory: JSON?) { services.journal?.keep(memory, of: id) }
+
     /// Tells of something that happened to this node.
     package func tell(_ type: EventType, cause: String?, data: JSON) {
         services.events.post(Event(type, node: id, cause: cause, data: data))

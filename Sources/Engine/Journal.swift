@@ -108,6 +108,10 @@ package protocol TransactionJournal: AnyObject, Sendable {
     func record(_ entry: JournalEntry)
     /// A change of an overlay. Behind.
     func record(_ entry: OverlayEntry)
+    /// What a control node is to know again when the next run begins, or nothing. Behind.
+    func keep(_ memory: JSON?, of node: String)
+    /// What is kept, by node: also of earlier runs.
+    var memories: [String: JSON] { get }
     /// The base comes from this document, which is a file's. Behind.
     func takeOrigin(_ document: JSON)
     /// Events up to this id are given out. Behind, and rarely written: ids are reserved by the thousand.
@@ -123,4 +127,11 @@ package protocol TransactionJournal: AnyObject, Sendable {
     func overlayChanges(limit: Int) async throws(JournalFault) -> [OverlayEntry]
 
     var report: JournalReport { get }
+}
+
+extension TransactionJournal {
+    /// Lets go of what is kept for all other nodes.
+    package func keepMemories(where isWanted: (String) -> Bool) {
+        for node in memories.keys where !isWanted(node) { keep(nil, of: node) }
+    }
 }

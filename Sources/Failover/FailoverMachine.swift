@@ -30,6 +30,8 @@ package struct FailoverMachine: Sendable {
         case restarted(String)
         /// Somebody chooses; `request` comes back with the answer.
         case chosen(String, request: UInt64)
+        /// Somebody had chosen it when the engine ran before. Comes before the first `configured`.
+        case remembered(String)
         /// Nobody's choice holds any more.
         case released
         /// Time went by.
@@ -117,6 +119,7 @@ package struct FailoverMachine: Sendable {
             if needed.contains(name) { change(name) { $0.hasBeenReadied = true } }
         case .restarted(let name): change(name) { if $0.isOpen { $0.restart(now) } }
         case .chosen(let name, let request): choose(name, request, now, &actions)
+        case .remembered(let name): choice = choice ?? name
         case .released:
             choice = nil
             endPending(.replaced, &actions)
@@ -158,8 +161,8 @@ package struct FailoverMachine: Sendable {
         for name in old.keys.sorted() where health(name) == nil {
             if old[name]?.isOpen ?? false { actions.append(.close(name)) }
             if pending?.name == name { endPending(.unknownInput, &actions) }
-            if choice == name { choice = nil }
         }
+        if let chosen = choice, health(chosen) == nil { choice = nil }
         for input in inputs where input.input.keep != .cold && !input.isOpen { open(input.input.name, now, &actions) }
         closeNeedless(&actions)
     }

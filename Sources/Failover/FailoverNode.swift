@@ -44,6 +44,8 @@ package actor FailoverNode: ControlNode {
     private var recording: Task<Void, Never>?
     /// What the document was asked for to look at key frames with.
     var keyframeMeter: JSON?
+    /// The choice that outlives the engine.
+    private var kept: String?
     private var nextRequest: UInt64 = 0
     private var asked: [UInt64: CheckedContinuation<FailoverMachine.ChoiceOutcome, Never>] = [:]
     private var outcomes: [(UInt64, FailoverMachine.ChoiceOutcome)] = []
@@ -72,6 +74,9 @@ package actor FailoverNode: ControlNode {
 
     package func began() async {
         await find()
+        if let chosen = context.memory?["choice"]?.string {
+            perform(machine.handle(.remembered(chosen), at: context.now))
+        }
         perform(machine.handle(.configured(settings.inputs, settings.timing), at: context.now))
         await due()
     }
@@ -240,6 +245,9 @@ package actor FailoverNode: ControlNode {
             case .open, .close: continue
             }
         }
+        guard machine.choice != kept else { return }
+        kept = machine.choice
+        context.keep(kept.map { ["choice": .string($0)] })
     }
 
     private func note(_ name: String, _ record: SwitchRecord?) {

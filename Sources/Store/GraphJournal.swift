@@ -20,6 +20,7 @@ package final class GraphJournal: TransactionJournal {
         /// Events up to here are reserved on disk, or will be.
         var eventMark: UInt64
         var report: JournalReport
+        var memories: [String: JSON]
     }
     private enum Asked: Sendable {
         case intent(JournalEntry, CheckedContinuation<Result<Void, JournalFault>, Never>)
@@ -52,7 +53,8 @@ package final class GraphJournal: TransactionJournal {
     ) {
         lastNumber = store?.lastNumber ?? 0
         lastEventID = store?.lastEventID ?? 0
-        queue = Mutex(Queue(eventMark: lastEventID, report: JournalReport(path: path)))
+        queue = Mutex(
+            Queue(eventMark: lastEventID, report: JournalReport(path: path), memories: store?.memories ?? [:]))
         self.store = Mutex(store)
         (self.path, self.limitBytes, self.patience, self.gate) = (path, limitBytes, patience, gate)
     }
@@ -95,6 +97,15 @@ package final class GraphJournal: TransactionJournal {
     package func record(_ entry: JournalEntry) { add(.committed(entry)) }
     package func record(_ entry: OverlayEntry) { add(.overlay(entry)) }
     package func takeOrigin(_ document: JSON) { add(.origin(document)) }
+    package var memories: [String: JSON] { queue.withLock { $0.memories } }
+
+    package func keep(_ memory: JSON?, of node: String) {
+        let isNew = queue.withLock { queue in
+            defer { queue.memories[node] = memory }
+            return queue.memories[node] != memory
+        }
+        if isNew { add(.memory(memory, of: node)) }
+    }
 
     package func noteEvent(_ id: UInt64) {
         let mark: UInt64? = queue.withLock { queue in

@@ -39,6 +39,8 @@ package struct HistoryStore: ~Copyable {
     /// The highest number when it was opened: what has no outcome up to here never gets one.
     package let lastNumber: Int
     package let lastEventID: UInt64
+    /// What control nodes kept, when it was opened.
+    package private(set) var memories: [String: JSON] = [:]
     package var path: String { connection.path }
 
     /// Opens a history, or makes it.
@@ -53,6 +55,7 @@ package struct HistoryStore: ~Copyable {
         tail.steps = Self.longestChain
         (self.tail, self.limitBytes, lastNumber, lastEventID) = (tail, limitBytes, last, events)
         connection = opened
+        memories = try readMemories()
     }
 
     /// Lends this to `body`: what is optional and can't be copied is reached by no other way.
@@ -85,6 +88,9 @@ package struct HistoryStore: ~Copyable {
         case .overlay(let entry): try insert(entry)
         case .origin(let document): try set("origin", document.compact)
         case .events(let id): try set("events", String(id))
+        case .memory(let memory?, let node): try set(Self.memory + node, memory.compact)
+        case .memory(nil, let node):
+            try connection.run("DELETE FROM state WHERE key = ?", [.text(Self.memory + node)])
         }
         if case .committed = item { try prune() }
         if case .outcome = item { try prune() }
@@ -182,6 +188,18 @@ package struct HistoryStore: ~Copyable {
         return try parsed(text)
     }
 
+    /// What the keys of nodes' memories begin with.
+    private static let memory = "memory/"
+
+    private func readMemories() throws(StoreFault) -> [String: JSON] {
+        let statement = try connection.prepare(
+            "SELECT substr(key, ?), value FROM state WHERE key GLOB ?",
+            [.integer(Self.memory.utf8.count + 1), .text(Self.memory + "*")])
+        var result: [String: JSON] = [:]
+        while try statement.step() { result[statement.text(0) ?? ""] = try parsed(statement.text(1) ?? "") }
+        return result
+    }
+
     private static let columns = "number, previous, time, author, reason, patch, inverse, outcome, cause"
 
     /// Newest first, without documents.
@@ -273,4 +291,5 @@ package enum HistoryWrite: Sendable {
     case overlay(OverlayEntry)
     case origin(JSON)
     case events(UInt64)
+    case memory(JSON?, of: String)
 }

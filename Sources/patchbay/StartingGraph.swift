@@ -21,6 +21,7 @@ struct StartingGraph: Sendable {
         self.file = file
         path = options.graph
         let base = options.isFresh ? nil : past.base?.document
+        if options.isFresh { journal.keepMemories { _ in false } }
         var choice = StartingBase(file: file.document.json, base: base, origin: past.origin)
         // A program that knows other kinds than the one that stored it.
         if let base, choice != .file, case .failure(let faults) = GraphDocument(base).validate(against: Kinds.catalogue)

@@ -68,6 +68,8 @@ private final class MemoryJournal: TransactionJournal {
     func record(_ entry: JournalEntry) { add(.record(entry.number), entry) }
     func record(_ entry: OverlayEntry) { add(.overlay(entry.author)) }
     func takeOrigin(_ document: JSON) { add(.origin) }
+    func keep(_ memory: JSON?, of node: String) {}
+    var memories: [String: JSON] { [:] }
     func noteEvent(_ id: UInt64) {}
     func settled() async { await disk() }
     func revisions(before: Int?, limit: Int) async throws(JournalFault) -> [JournalRevision] { [] }

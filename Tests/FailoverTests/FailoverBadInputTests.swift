@@ -75,4 +75,21 @@ import Testing
         }
         #expect(answers.sorted() == (0..<50).map(UInt64.init))
     }
+
+    @Test func whatWasChosenInAnEarlierRunIsTheFirstWhereItIsThere() {
+        let inputs = [FailoverInput("main", priority: 1), FailoverInput("backup", priority: 2)]
+        var machine = FailoverMachine()
+        #expect(machine.handle(.remembered("backup"), at: 0) == [])
+        #expect(machine.handle(.configured(inputs, Bench.timing), at: 0).shown == ["backup"])
+        #expect(machine.choice == "backup" && machine.history == [])
+        // It never comes: another is shown, and past the quiet period it is chosen no more.
+        let second: Int64 = 1_000_000_000
+        #expect(machine.handle(.heard(["main": second]), at: second).shown == ["main"])
+        _ = machine.handle(.heard(["main": 12 * second]), at: 12 * second)
+        #expect(machine.choice == nil && machine.active == "main")
+        machine = FailoverMachine()
+        _ = machine.handle(.remembered("nobody"), at: 0)
+        #expect(machine.handle(.configured(inputs, Bench.timing), at: 0).shown == ["main"])
+        #expect(machine.choice == nil)
+    }
 }

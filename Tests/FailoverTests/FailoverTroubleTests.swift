@@ -12,6 +12,7 @@ import Testing
 /// A disk that hangs for as long as it is told to.
 private final class HangingJournal: TransactionJournal {
     private let state = Mutex((isHanging: false, isWaitedFor: false))
+    private let kept = Mutex<[String: JSON]>([:])
     let patience = MediaTime.seconds(60)
     let lastNumber = 0
     let lastEventID: UInt64 = 0
@@ -33,6 +34,8 @@ private final class HangingJournal: TransactionJournal {
     func record(_ entry: JournalEntry) {}
     func record(_ entry: OverlayEntry) {}
     func takeOrigin(_ document: JSON) {}
+    func keep(_ memory: JSON?, of node: String) { kept.withLock { $0[node] = memory } }
+    var memories: [String: JSON] { kept.withLock { $0 } }
     func noteEvent(_ id: UInt64) {}
     func revisions(before: Int?, limit: Int) async throws(JournalFault) -> [JournalRevision] { [] }
     func revision(_ number: Int) async throws(JournalFault) -> JournalRevision? { nil }
@@ -221,6 +224,29 @@ private struct Trouble {
         #expect(await trouble.settles(on: "main"))
         #expect(await trouble.node()?.exhaustions == 0)
         await trouble.end()
+
+    @Test("A choice outlives the engine, and goes with the failover")
+    func choiceOutlives() async throws {
+        let journal = HangingJournal()
+        let first = try await Trouble(journal: journal)
+        #expect(await first.settles(on: "main"))
+        #expect(await first.isWell("backup"))
+        #expect(await first.node()?.choose("backup") == .shown)
+        #expect(await first.settles(on: "backup"))
+        await first.end()
+        let second = try await Trouble(journal: journal)
+        #expect(await second.settles(on: "backup"))
+        #expect(await second.node()?.machine.choice == "backup")
+        // It is the first, and no switch.
+        #expect(await second.node()?.machine.history == [])
+        await second.node()?.release()
+        #expect(journal.memories == [:])
+        #expect(await second.settles(on: "main"))
+        #expect(await second.node()?.choose("main") == .shown)
+        #expect(journal.memories == ["keeper": ["choice": "main"]])
+        try await second.patch([.remove(["nodes", "keeper"])])
+        #expect(journal.memories == [:])
+        await second.end()
     }
 
     @Test("Over coded inputs: away from one that says it has no signal, and back")

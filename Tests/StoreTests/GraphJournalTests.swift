@@ -56,6 +56,21 @@ private final class Gate: Sendable {
         #expect(try HistoryStore(folder.file).lastEventID >= 1)
     }
 
+    @Test func whatNodesKeepIsThereAgainUntilTheyLetGoOfIt() async throws {
+        var journal = try journal()
+        journal.keep(["choice": "backup"], of: "one/keeper")
+        journal.keep(1, of: "other")
+        journal.keep(["choice": "main"], of: "one/keeper")
+        #expect(journal.memories == ["one/keeper": ["choice": "main"], "other": 1])
+        #expect(journal.close(within: .seconds(20)))
+        journal = try self.journal()
+        #expect(journal.memories == ["one/keeper": ["choice": "main"], "other": 1])
+        journal.keepMemories { $0 == "other" }
+        #expect(journal.memories == ["other": 1])
+        #expect(journal.close(within: .seconds(20)))
+        #expect(try HistoryStore(folder.file).memories == ["other": 1])
+    }
+
     @Test func aHangingDiskHoldsUpNobodyButThoseWhoAsk() async throws {
         let journal = try journal()
         gate.shut()
