@@ -34,6 +34,7 @@ extension Engine {
         let token = lastAhead
         aheads[change.node, default: [:]][change.setting] = AheadValue(value: change.value, token: token)
         _ = await node.runner.apply(settings(of: node, as: node.resolved))
+        trip(.givenAhead, change.value.string)
         return token
     }
 

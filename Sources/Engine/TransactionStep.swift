@@ -11,15 +11,17 @@ package enum TransactionStep: String, CaseIterable, Sendable {
     case committed
     /// The outcome is on disk; nobody was answered.
     case outcomeWritten
+    /// A running node has a live setting that the document does not have yet; the detail is its value.
+    case givenAhead
 }
 
 #if DEBUG
     /// What is called at each step; it may end the process.
     ///
     /// `nonisolated(unsafe)`: set by the program before it has an engine, and never again.
-    nonisolated(unsafe) package var transactionTripwire: (@Sendable (TransactionStep) -> Void)?
+    nonisolated(unsafe) package var transactionTripwire: (@Sendable (TransactionStep, _ detail: String?) -> Void)?
 
-    func trip(_ step: TransactionStep) { transactionTripwire?(step) }
+    func trip(_ step: TransactionStep, _ detail: String? = nil) { transactionTripwire?(step, detail) }
 #else
-    @inline(__always) func trip(_ step: TransactionStep) {}
+    @inline(__always) func trip(_ step: TransactionStep, _ detail: String? = nil) {}
 #endif

@@ -38,6 +38,51 @@ extension EndToEndTests {
             try holds(within: 30) { try status(engine).activeInput == name && !status(engine).exhausted }
         }
 
+        private static func choose(_ wish: String, _ engine: Patchbay) throws -> HTTPAnswer {
+            try HTTPAnswer.send(
+                "POST", port: engine.port, "/v1/failovers/keeper/switch", headers: ["Content-Type: application/json"],
+                body: Array(wish.utf8))
+        }
+
+        @Test(
+            "Killed when the switch has its new input and the document has not; a choice that was written outlives it")
+        func killedInTheMiddleOfASwitch() throws {
+            let data = try Scratch()
+            let camera = #"{ "kind": "source.pattern", "settings": { "size": "160x90", "rate": "25" } }"#
+            let graph = try data.write(
+                "graph.json",
+                """
+                { "patchbay": 1, "nodes": { "a": \(camera), "b": \(camera),
+                  "air": { "kind": "switch",
+                    "inputs": { "main": { "video": "a.video" }, "backup": { "video": "b.video" } } },
+                  "out": { "kind": "sink.null", "inputs": { "in": "air.video" } },
+                  "keeper": { "kind": "control.failover", "settings": { "switch": "air", "silence": "1m",
+                    "inputs": { "main": { "priority": 1 }, "backup": { "priority": 2 } } } } } }
+                """)
+            var engine = try Patchbay(graph, data: data, environment: ["PATCHBAY_TEST_DIE_AT=givenAhead:backup"])
+            #expect(try Self.isOnAir("main", engine))
+            let answer = Result { try Self.choose(#"{"input": "backup"}"#, engine) }
+            #expect(throws: CommandFailure.self) { try answer.get() }
+            #expect(engine.child.exit(within: 20) == 128 + SIGKILL)
+            // The choice may have been written or not; what is on air follows it.
+            engine = try Patchbay(graph, data: data)
+            #expect(try holds(within: 30) { try Self.status(engine).activeInput != nil })
+            let chosen = try Self.status(engine).overrideInput
+            #expect(chosen == nil || chosen == "backup")
+            #expect(try Self.isOnAir(chosen ?? "main", engine))
+            #expect(try Self.status(engine).switches.isEmpty)
+            #expect(try Self.choose(#"{"input": "backup"}"#, engine).status == 200)
+            // What is answered when it is on disk comes behind it.
+            let more =
+                #"[{"op": "add", "path": "/nodes/more", "value": {"kind": "sink.null", "inputs": {"in": "a.audio"}}}]"#
+            #expect(try engine.patch(more).status == 200)
+            engine.child.kill()
+            engine = try Patchbay(graph, data: data)
+            #expect(try Self.isOnAir("backup", engine))
+            #expect(try Self.status(engine).overrideInput == "backup")
+            #expect(engine.interrupt() == 0, "\(engine.child.messages)")
+        }
+
         @Test func theProgrammeGoesOn() throws {
             let (clip, data) = (try Clip.shared.get(), try Scratch())
             let (main, backup) = (try freePort(), try freePort())
@@ -57,15 +102,13 @@ extension EndToEndTests {
             watch(for: 1) {}
             publisher = try clip.publish(port: main)
             #expect(try Self.isOnAir("main", engine))
-            let chosen = try HTTPAnswer.send(
-                "POST", port: engine.port, "/v1/failovers/keeper/switch", headers: ["Content-Type: application/json"],
-                body: Array(#"{"priority": 2}"#.utf8))
+            let chosen = try Self.choose(#"{"priority": 2}"#, engine)
             #expect(chosen.status == 200, "\(chosen.text)")
             #expect(try Self.status(engine).overrideInput == "backup")
             let reasons = try Self.status(engine).switches.map(\.reason)
             for reason in ["manual", "failback", "error"] { #expect(reasons.contains(reason), "\(reasons)") }
             watch(for: 1) {}
-            // The recording ends, the engine is killed in the middle of a switch.
+            // The recording ends, and so does everybody.
             try engine.patch(#"[{"op": "remove", "path": "/nodes/tape"}]"#)
             #expect(other.isRunning, "\(other.messages)")
             publisher.kill()
