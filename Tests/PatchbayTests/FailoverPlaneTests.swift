@@ -52,7 +52,7 @@ import Testing
             ],
         ])
         func status() async throws -> JSON { try JSONText(await plane.failover("keeper") ?? []).parse() }
-        func wish(_ text: String) async -> APIProblem.Code? {
+        @Sendable func wish(_ text: String) async -> APIProblem.Code? {
             do throws(APIProblem) {
                 return try await plane.switchFailover("keeper", Array(text.utf8)) == nil ? .unavailable : nil
             } catch { return error.code }
@@ -75,6 +75,14 @@ import Testing
         for key in ["input_priority", "last_packet_at", "bitrate_kbps", "packet_loss", "status", "errors"] {
             #expect(keys.contains(key), "\(key)")
         }
+        // Fifty clients at once: each is answered, and the last that was taken holds.
+        let codes = await withTaskGroup(of: APIProblem.Code?.self) { group in
+            for i in 0..<50 { group.addTask { await wish(#"{"input": "\#(["a", "b", "c"][i % 3])"}"#) } }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(codes.count == 50 && codes.allSatisfy { $0 == nil || $0 == .conflict })
+        let last = try await status()
+        #expect(last["active_input"] == last["override_input"] && last["exhausted"] == false)
         // Drills: what is asked, and what is there to be broken.
         func drill(_ text: String, of id: String = "keeper") async -> APIProblem.Code? {
             do throws(APIProblem) {
