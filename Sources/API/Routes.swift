@@ -203,7 +203,7 @@ extension Router {
 
 extension Route {
     /// A route that gives JSON and takes nothing.
-    fileprivate static func reading(
+    static func reading(
         _ template: String, _ action: Action, _ summary: String, problems: [APIProblem.Code] = []
     ) -> Route {
         Route(
@@ -216,7 +216,8 @@ extension Route {
 }
 
 extension Operation.Outcome {
-    fileprivate static func json(_ description: String, status: Int = 200) -> Operation.Outcome {
+    /// An answer of JSON.
+    static func json(_ description: String, status: Int = 200) -> Operation.Outcome {
         Operation.Outcome(status: status, description: description, mediaType: "application/json")
     }
 }

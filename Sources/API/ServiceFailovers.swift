@@ -2,13 +2,7 @@
 
 extension Router {
     static let failoverRoutes = [
-        Route(
-            template: "/v1/failovers", requirement: .control,
-            operations: [
-                Operation(
-                    method: .get, action: .failovers, summary: "The runtime status of every failover",
-                    outcomes: [.init(status: 200, description: "All of them", mediaType: "application/json")])
-            ]),
+        .reading("/v1/failovers", .failovers, "The runtime status of every failover"),
         Route(
             template: "/v1/failovers/{id}/switch", requirement: .control,
             operations: [
@@ -17,9 +11,7 @@ extension Router {
                     summary: "Puts an input on air: {\"input\": …}, or {\"priority\": …} where one has it; "
                         + "{\"input\": null} leaves it to the failover again",
                     requestTypes: ["application/json"],
-                    outcomes: [
-                        .init(status: 200, description: "The status, once it is shown", mediaType: "application/json")
-                    ],
+                    outcomes: [.json("The status, once it is shown")],
                     problems: [
                         .malformed, .notFound, .conflict, .bodyTooLarge, .unsupportedMediaType, .upstreamTimedOut,
                     ])
@@ -32,11 +24,7 @@ extension Router {
                     summary: "Has faults come to inputs, through the source.fault nodes before them: {\"faults\": "
                         + "[{\"input\": …, \"kind\": \"stall\", \"at\": \"1s\", \"for\": \"3s\"}]}",
                     requestTypes: ["application/json"],
-                    outcomes: [
-                        .init(
-                            status: 200, description: "What came of them, once they are over",
-                            mediaType: "application/json")
-                    ],
+                    outcomes: [.json("What came of them, once they are over")],
                     problems: [.malformed, .notFound, .conflict, .bodyTooLarge, .unsupportedMediaType])
             ]),
         Route(
@@ -47,14 +35,7 @@ extension Router {
                     .patch, .patchFailoverInputs, "Changes the failover's inputs",
                     PatchMediaType.mergePatch.rawValue),
             ]),
-        Route(
-            template: "/v1/failovers/{id}", requirement: .control,
-            operations: [
-                Operation(
-                    method: .get, action: .failover, summary: "The runtime status of one failover",
-                    outcomes: [.init(status: 200, description: "The status", mediaType: "application/json")],
-                    problems: [.notFound])
-            ]),
+        .reading("/v1/failovers/{id}", .failover, "The runtime status of one failover", problems: [.notFound]),
     ]
 
     private static func changingInputs(
@@ -63,11 +44,7 @@ extension Router {
         Operation(
             method: method, action: action, summary: summary + ", as one patch of the graph", requestTypes: [type],
             queries: GraphParameter.ofChanging, headers: GraphParameter.headers,
-            outcomes: [
-                .init(
-                    status: 200, description: "The document afterwards; of a dry run, the plan",
-                    mediaType: "application/json")
-            ],
+            outcomes: [.json("The document afterwards; of a dry run, the plan")],
             problems: [
                 .malformed, .notFound, .conflict, .revisionMismatch, .bodyTooLarge, .unsupportedMediaType,
                 .invalidGraph, .noSpace,

@@ -17,7 +17,6 @@ struct InputWatch {
         var isOver = false
         /// Whether it is looked at where the switch reads it.
         var isAtEdge = false
-        var flags: UInt32 = 0
     }
 
     private struct Mark {
@@ -38,7 +37,7 @@ struct InputWatch {
     var knownTrouble: String?
     /// The newest arrival, also of an input that fell silent; monotonic nanoseconds.
     private(set) var lastArrival: Int64?
-    private(set) var flags: UInt32 = 0
+    private var flags: UInt32 = 0
     /// Of what was read on the way here, percent that was lost to slow readers; nil before the first second.
     private var lapped: Double?
     /// Grains a second; nil before the first second.
@@ -67,7 +66,6 @@ struct InputWatch {
         let look = first.outlet.look()
         lastArrival = look.arrived ?? lastArrival
         flags = tracks.dropFirst().reduce(look.flags) { $0 | $1.outlet.look().flags }
-        reading.flags = flags
         reading.isAtEdge = tracks.allSatisfy(\.isAtEdge)
         reading.isOver = [.ended, .removed].contains(look.signal)
         // Each outlet is asked once: a lazy search asks again for what it has found, and may be answered otherwise by then.
@@ -118,26 +116,32 @@ struct InputWatch {
         lapped = lost + taken > 0 ? lost * 100 / (lost + taken) : 0
     }
 
+    /// What is measured of it, or what its newest grain has been flagged with, by whomever.
     private func found(_ measure: Measure, at now: Int64) -> Measured? {
-        tracks.lazy.compactMap { $0.value(of: measure, at: now) }.reduce(nil) { worst($0, $1) }
+        let flagged = flags & measure.flag != 0 ? Measured(1) : nil
+        return tracks.lazy.compactMap { $0.value(of: measure, at: now) }.reduce(flagged) { worst($0, $1) }
     }
 
     /// What conditions judge.
     func value(of measure: Measure, at now: Int64) -> Measured? {
         switch measure {
-        case .black: flag(PBR_GRAIN_BLACK, measure, now)
-        case .frozen: flag(PBR_GRAIN_FROZEN, measure, now)
-        case .silent: flag(PBR_GRAIN_SILENT, measure, now)
         case .loss: loss.map { Measured($0) }
         case .bitrate: bitRate.map { Measured($0) }
         case .rate: rate.map { Measured($0) }
         case .drift: worst(drift.drift.map { Measured(abs(Double($0)) / 1e6) }, found(measure, at: now))
-        case .clipped, .jitter, .loudness, .rtt: found(measure, at: now)
+        case .black, .frozen, .silent, .clipped, .jitter, .loudness, .rtt: found(measure, at: now)
         }
     }
+}
 
-    /// What the newest grain has been flagged with, by whomever, or what is measured.
-    private func flag(_ flag: some BinaryInteger, _ measure: Measure, _ now: Int64) -> Measured? {
-        worst(flags & UInt32(flag) != 0 ? Measured(1) : nil, found(measure, at: now))
+extension Measure {
+    /// The flag of grains that are so; 0 where there is none.
+    fileprivate var flag: UInt32 {
+        switch self {
+        case .black: UInt32(PBR_GRAIN_BLACK)
+        case .frozen: UInt32(PBR_GRAIN_FROZEN)
+        case .silent: UInt32(PBR_GRAIN_SILENT)
+        case .clipped, .loudness, .loss, .bitrate, .rate, .jitter, .drift, .rtt: 0
+        }
     }
 }

@@ -6,38 +6,6 @@ package import Engine
 package import Graph
 import Media
 
-/// What a step of one track came to.
-enum FaultTurn {
-    case busy
-    case idle
-    /// Nothing before this monotonic instant, nanoseconds.
-    case until(Int64)
-    case failed(NodeFault)
-}
-
-/// The pictures or the sound that pass.
-protocol FaultTrack: AnyObject {
-    var inlet: Inlet { get }
-    var outlet: Outlet { get }
-    func changed(_ news: InletNews) throws(NodeFault)
-    /// Something else is in force.
-    func faultsChanged(_ faults: FaultsInForce)
-    /// Has the next grain wait here, where none does.
-    func take() -> FaultTake
-    /// Passes what waits on, as it is or broken.
-    func pass(_ faults: FaultsInForce, at now: Int64) -> FaultTurn
-    /// What of the faults it can't do.
-    var impossible: [FaultKind] { get }
-    func stop()
-}
-
-enum FaultTake {
-    /// One waits; its time, `Int64.min` unknown.
-    case waits(Int64)
-    case again
-    case nothing
-}
-
 /// Breaks what passes.
 package actor FaultNode: DataNode {
     package static let kind = KindDeclaration(
@@ -52,7 +20,7 @@ package actor FaultNode: DataNode {
     package nonisolated let context: NodeContext
     package nonisolated var unownedExecutor: UnownedSerialExecutor { context.executor }
     private var settings: FaultSettings
-    private let tracks: [any FaultTrack]
+    private var tracks: [FaultTrack]
     /// One for each track, all the same: tracks don't come to an instant at once.
     private var timetables: [FaultTimetable]
     /// When the timetable was given: monotonic, or a grain's time where writers wait; nanoseconds.
@@ -61,11 +29,10 @@ package actor FaultNode: DataNode {
 
     package init(_ settings: FaultSettings, in context: NodeContext) {
         (self.settings, self.context) = (settings, context)
-        let tracks = ["video", "audio"].compactMap { name -> (any FaultTrack)? in
+        let tracks = ["video", "audio"].compactMap { name -> FaultTrack? in
             guard let inlet = context.inlet(name), let outlet = context.outlet(name) else { return nil }
             let dice = FaultDice(settings.seed &* 2 &+ (name == "video" ? 0 : 1))
-            return outlet.port.type.isRaw
-                ? RawFaultTrack(inlet, outlet, context, dice) : CodedFaultTrack(inlet, outlet, context, dice)
+            return FaultTrack(inlet, outlet, context, dice)
         }
         self.tracks = tracks
         timetables = tracks.map { _ in settings.timetable }
@@ -74,8 +41,8 @@ package actor FaultNode: DataNode {
     package func prepare() throws(NodeFault) {}
 
     package func inletChanged(_ inlet: InletAddress, _ news: InletNews) {
-        guard let track = tracks.first(where: { $0.inlet.id == inlet }) else { return }
-        do throws(NodeFault) { try track.changed(news) } catch { fault = error }
+        guard let track = tracks.firstIndex(where: { $0.inlet.id == inlet }) else { return }
+        do throws(NodeFault) { try tracks[track].changed(news) } catch { fault = error }
     }
 
     package func step() -> Step {
@@ -97,7 +64,7 @@ package actor FaultNode: DataNode {
             }
         }
         if isBusy { return .again }
-        if tracks.allSatisfy(\.hasEnded) { return .finished }
+        if tracks.indices.allSatisfy({ tracks[$0].hasEnded() }) { return .finished }
         return instant == .max ? .wait : .until(instant)
     }
 
@@ -120,7 +87,7 @@ package actor FaultNode: DataNode {
         let sentence = faults.kinds.map(\.rawValue).joined(separator: ", ")
         context.log(.info, faults.isNone ? "no fault is in force" : "in force: \(sentence)")
         context.show("inForce", names(faults.kinds))
-        let impossible = faults.kinds.filter { kind in tracks.allSatisfy { $0.impossible.contains(kind) } }
+        let impossible = faults.kinds.filter { kind in tracks.allSatisfy { $0.isImpossible(kind) } }
         context.show("impossible", impossible.isEmpty ? .null : names(impossible))
     }
 
@@ -139,12 +106,4 @@ package actor FaultNode: DataNode {
     }
 
     package func stop() { for track in tracks { track.stop() } }
-}
-
-extension FaultTrack {
-    /// Whether all that came has been passed on.
-    fileprivate var hasEnded: Bool {
-        guard inlet.hasEnded, case .nothing = take() else { return false }
-        return true
-    }
 }

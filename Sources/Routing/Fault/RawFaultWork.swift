@@ -7,43 +7,32 @@ import Media
 import Rings
 import Synchronization
 
-final class RawFaultTrack: FaultTrack {
-    let inlet: Inlet
-    let outlet: Outlet
+final class RawFaultWork: FaultWork {
+    private let inlet: Inlet
+    private let outlet: Outlet
     private let context: NodeContext
-    private var dice: FaultDice
-    private var delay = FaultDelay()
     private var format: StreamFormat?
     private var fit: PictureFit?
     private var black: StillPicture?
-    private var waiting: FrameLease?
-    /// Whether the dice have been thrown for the one that waits.
-    private var isJudged = false
+    private var lease: FrameLease?
     /// The picture that is shown again while pictures are frozen.
     private var frozen: FrameLease?
-    /// What goes out next does not join on to what went out.
-    private var isBroken = false
 
     let impossible: [FaultKind] = []
 
-    init(_ inlet: Inlet, _ outlet: Outlet, _ context: NodeContext, _ dice: FaultDice) {
-        (self.inlet, self.outlet, self.context, self.dice) = (inlet, outlet, context, dice)
+    init(_ inlet: Inlet, _ outlet: Outlet, _ context: NodeContext) {
+        (self.inlet, self.outlet, self.context) = (inlet, outlet, context)
         // One that waits, one that is frozen, one that is being taken.
         inlet.declare(leases: 3)
     }
 
-    func changed(_ news: InletNews) throws(NodeFault) {
-        switch news {
-        case .format(let format):
-            // What waits or is frozen has the old one.
-            letGo()
-            self.format = format
-            try declare(format)
-        case .noSignal: outlet.set(.noSignal)
-        case .absent: outlet.set(.absent)
-        case .rewired: isBroken = true
-        case .ended: break
-        }
+    var waiting: Grain? { lease?.grain }
+
+    func begin(_ format: StreamFormat) throws(NodeFault) {
+        // What waits or is frozen has the old one.
+        stop()
+        self.format = format
+        try declare(format)
     }
 
     /// Has the outlet give `target`.
@@ -56,55 +45,43 @@ final class RawFaultTrack: FaultTrack {
         }
     }
 
-    func faultsChanged(_ faults: FaultsInForce) {
+    func faultsChanged(_ faults: FaultsInForce) -> Bool {
         if !faults.has(.freeze) { frozen = nil }
-        if faults.has(.disconnect) { outlet.set(.noSignal) }
+        return false
     }
 
-    func take() -> FaultTake {
-        if waiting == nil {
-            switch inlet.takeFrame() {
-            case .nothing: return .nothing
-            case .lapped:
-                isBroken = true
-                return .again
-            case .frame(let lease): waiting = consume lease
-            }
-            isJudged = false
-            delay.next(waiting?.grain, at: context.now)
+    func take() -> BacklogTake {
+        switch inlet.takeFrame() {
+        case .nothing: return .nothing
+        case .lapped: return .lapped
+        case .frame(let taken):
+            let grain = taken.grain
+            lease = consume taken
+            return .taken(grain)
         }
-        return .waits(waiting?.grain.pts ?? .min)
     }
 
-    func pass(_ faults: FaultsInForce, at now: Int64) -> FaultTurn {
-        if !context.isUnpaced, let due = delay.due(faults.delay, &dice), now < due { return .until(due) }
-        if !isJudged {
-            isJudged = true
-            if faults.blocks || faults.has(.drop) && dice.fraction() < faults.lost {
-                isBroken = isBroken || faults.blocks
-                return skip()
-            }
+    func skip() { lease = nil }
+
+    func pass(_ faults: FaultsInForce, _ verdict: FaultVerdict, _ dice: inout FaultDice) -> FaultTurn {
+        guard let format else {
+            skip()
+            return .busy
         }
-        guard let format else { return skip() }
         let target = faults.has(.format) ? format.broken : format
         do throws(NodeFault) { if outlet.format != target { try declare(target) } } catch { return .failed(error) }
         // Its readers may have to join first.
         guard outlet.isReady else { return .idle }
-        publish(target, faults)
+        publish(target, faults, verdict, &dice)
         return .busy
     }
 
-    private func skip() -> FaultTurn {
-        waiting = nil
-        context.counters.skipped.wrappingAdd(1, ordering: .relaxed)
-        return .busy
-    }
-
-    private func publish(_ target: StreamFormat, _ faults: FaultsInForce) {
-        guard let lease = waiting.take(), let claim = outlet.claim() else { return }
+    private func publish(
+        _ target: StreamFormat, _ faults: FaultsInForce, _ verdict: FaultVerdict, _ dice: inout FaultDice
+    ) {
+        guard let lease = self.lease.take(), let claim = outlet.claim() else { return }
         var grain = lease.grain
-        if isBroken { grain.isDiscontinuity = true }
-        isBroken = false
+        if verdict.isBroken { grain.isDiscontinuity = true }
         switch (format, target) {
         case (.rawVideo, .rawVideo(let video)):
             grain.size = UInt32(video.planes.size)
@@ -116,7 +93,7 @@ final class RawFaultTrack: FaultTrack {
         }
         // Whoever looks at what goes out sees another picture than whoever looked before.
         if !faults.isNone { grain.flags &= ~(PBR_GRAIN_BLACK | PBR_GRAIN_FROZEN | PBR_GRAIN_SILENT) }
-        if faults.has(.corrupt), dice.fraction() < faults.corrupted {
+        if verdict.isSpoilt {
             dice.spoil(UnsafeMutableRawBufferPointer(rebasing: claim.bytes[..<Int(grain.size)]))
         }
         outlet.publish(claim, grain, sideData: lease.sideData)
@@ -171,12 +148,10 @@ final class RawFaultTrack: FaultTrack {
         }
     }
 
-    private func letGo() {
-        waiting = nil
+    func stop() {
+        lease = nil
         frozen = nil
     }
-
-    func stop() { letGo() }
 }
 
 extension AudioFormat {
