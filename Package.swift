@@ -165,7 +165,7 @@ let package = Package(
         .testTarget(name: "GraphTests", dependencies: ["Graph", "Media"], swiftSettings: strict),
         .testTarget(
             name: "APITests",
-            dependencies: ["API", "Engine", "CLinux", "CMicroHTTPD", "EndToEnd", "GraphHarness"],
+            dependencies: ["API", "Engine", "Graph", "CLinux", "CMicroHTTPD", "EndToEnd", "GraphHarness"],
             swiftSettings: strict),
         // End to end: the built program with real peers. The support is shared by all its suites.
         .target(

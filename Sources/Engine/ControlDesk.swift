@@ -4,6 +4,14 @@ package import Graph
 import Media
 import Synchronization
 
+/// What somebody wants to know the author of.
+package enum WatchedEvent: Sendable {
+    /// A commit, by the name of its author.
+    case commit(author: String)
+    /// Something that happened to a node, or was measured there.
+    case ofNode(String)
+}
+
 /// The way from control nodes to their engine.
 package final class ControlDesk: Sendable {
     private struct State {
@@ -79,7 +87,9 @@ package final class ControlDesk: Sendable {
     func carryOut(
         _ decision: Decision, _ patch: JSONPatch, from context: ControlContext, isClaim: Bool = false
     ) async -> Decision {
-        var decision = decisions.add(masked(decision))
+        var decision = masked(decision)
+        decision.instant = context.now
+        decision = decisions.add(decision)
         guard let engine else { return decision }
         var proposal = Proposal(.patch(patch), by: .control(node: decision.node), reason: decision.reason)
         proposal.isClaim = isClaim
@@ -91,9 +101,23 @@ package final class ControlDesk: Sendable {
             decision.outcome = .refused(cause: error.sentence)
             context.log(.warning, "\(decision.reason): refused: \(error.sentence)")
         }
+        decision.instant = context.now
         decisions.replace(decision)
         context.events.post(Event(.decided, node: decision.node, cause: decision.reason, data: decision.json))
         return decision
+    }
+
+    /// The newest decision of another control node that may have led to something that happened.
+    func decision(behind event: WatchedEvent, within span: MediaTime, for context: ControlContext) -> Decision? {
+        let now = context.now
+        return decisions.newest { decision in
+            guard decision.node != context.id, decision.outcome != .cut, now - decision.instant <= span.nanoseconds
+            else { return false }
+            switch event {
+            case .commit(let author): return author == "\(Author.control(node: decision.node))"
+            case .ofNode(let id): return decision.reaches(id)
+            }
+        }
     }
 
     /// What is written down is shown to everybody: without the secrets that it writes.

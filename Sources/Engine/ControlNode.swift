@@ -6,6 +6,7 @@
 // supervision), and a task of its own calls it. It is called for one thing at a time; while it waits for a proposal of
 // its own, what happens is kept for it in the outbox.
 package import Graph
+package import Media
 import Synchronization
 
 /// A node that decides and does not touch grains. Contract: whatever it decides is a pure machine's doing; the actor
@@ -130,6 +131,11 @@ package final class ControlContext: Sendable {
     /// Writes the decision down, asks for its change of the graph, waits for what becomes of it, and tells.
     package func decide(_ decision: Decision, _ patch: JSONPatch) async -> Decision {
         await services.control.carryOut(decision, patch, from: self)
+    }
+
+    /// The newest decision of another control node, not older than `span`, that may have led to something that happened.
+    package func decision(behind event: WatchedEvent, within span: MediaTime) -> Decision? {
+        services.control.decision(behind: event, within: span, for: self)
     }
 
     /// Writes down and tells that a decision was not carried out, since it is of a chain that triggers itself.

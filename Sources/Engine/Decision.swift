@@ -31,10 +31,15 @@ package struct Decision: Sendable, Equatable {
     package let cause: UInt64?
     /// How many decisions led to one another, this one included.
     package let depth: Int
+    /// The rules that led to one another, of whatever node, this one's last; empty where no rule decides.
+    package let chain: [String]
+    /// When it was written down, or what became of it was: monotonic nanoseconds.
+    var instant: Int64 = 0
     package internal(set) var outcome = Outcome.open
 
     package init(
-        node: String, wall: Int64, reason: String, inputs: JSON, patch: JSON, cause: UInt64?, depth: Int
+        node: String, wall: Int64, reason: String, inputs: JSON, patch: JSON, cause: UInt64?, depth: Int,
+        chain: [String] = []
     ) {
         self.node = node
         self.wall = wall
@@ -43,6 +48,7 @@ package struct Decision: Sendable, Equatable {
         self.patch = patch
         self.cause = cause
         self.depth = depth
+        self.chain = chain
     }
 
     /// As `/v1/nodes/ID/decisions` shows it.
@@ -63,6 +69,18 @@ package struct Decision: Sendable, Equatable {
         case .cut: members.append(("outcome", "cut"))
         }
         return .object(JSONObject(members))
+    }
+
+    /// Whether what it does reaches a node: as the plan said, or, before there is one, as its patch does.
+    func reaches(_ id: String) -> Bool {
+        switch outcome {
+        case .committed(_, let touched): touched.contains(id)
+        case .open:
+            (patch.array ?? []).contains { operation in
+                operation["path"]?.string.flatMap { JSONPointer($0) }?.tokens.dropFirst().first == id
+            }
+        case .refused, .cut: false
+        }
     }
 
     /// Whether it changed this node, or is its own.
@@ -103,6 +121,9 @@ package final class DecisionLog: Sendable {
             state.decisions[index] = decision
         }
     }
+
+    /// The newest decision that `isMeant`.
+    func newest(where isMeant: (Decision) -> Bool) -> Decision? { state.withLock { $0.decisions.last(where: isMeant) } }
 
     /// Those of a control node, or those that touched any other, and what led to each; newest first.
     package func concerning(_ node: String) -> [Decision] {

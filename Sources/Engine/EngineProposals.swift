@@ -31,6 +31,9 @@ extension Engine {
         let plan = GraphPlan.between(graph, draft.target)
         let report = PlanReport(plan, from: graph, to: draft.target, memory: ringMemory(plan, draft.target))
         let isIntended = proposal.isDryRun ? false : try await carryOutWritten(draft, plan, proposal)
+        if !proposal.isDryRun {
+            for warning in report.warnings { services.log.record(.warning, "\(warning.pointer): \(warning.message)") }
+        }
         return (Commit(revision: revision, plan: plan, report: report.json, summary: report.summary), isIntended)
     }
 

@@ -249,7 +249,11 @@ package struct SegmentMachine: Sendable {
 
     /// The rendition's timeline broke: its segment ends here.
     private mutating func breakOff(_ index: Int, _ entry: PacketQueue.Entry, _ actions: inout [SegmentAction]) {
-        actions.append(.report(track: index, .timelineBroke(end: tracks[index].end, next: entry.packet.pts)))
+        let (end, next) = (tracks[index].end, entry.packet.pts)
+        // Other content that joins on, as where a file begins again, is nothing to warn of.
+        if max(next - end, end - next) > tracks[index].track.period {
+            actions.append(.report(track: index, .timelineBroke(end: end, next: next)))
+        }
         close(index, &actions)
         tracks[index].hasJumpedBack = entry.jump == .backward
     }

@@ -61,7 +61,7 @@ package enum SegmentReport: Hashable, Sendable {
     case keyFramesTooFarApart(limit: Int)
     /// This rendition has no key frame where the leading one cut; its segment is longer than the others'.
     case keyFramesNotAligned
-    /// A hole, jump, flagged discontinuity or new format of this rendition ended the segment at `end`; it went on at `next`.
+    /// A hole or a jump of this rendition ended the segment at `end`; it went on at `next`.
     case timelineBroke(end: MediaTime, next: MediaTime)
 }
 

@@ -14,13 +14,21 @@ package struct RuleMachine: Sendable {
         package let rule: Int
         /// What its condition was found to be.
         package let evidence: Evidence
-        /// The rules that led to one another, this one last.
-        package let chain: [Int]
+        /// The rules that led to one another, this one last, each with its node.
+        package private(set) var chain: [String]
         /// The decision that led to it.
-        package let cause: UInt64?
+        package private(set) var cause: UInt64?
         /// It is of a chain that triggers itself, and that has gone on for long enough: nothing is to be done.
         package var isCut: Bool {
-            chain.count > RuleMachine.longestChain && chain.dropLast().contains(rule)
+            chain.count > RuleMachine.longestChain && chain.last.map(chain.dropLast().contains) ?? false
+        }
+
+        /// Another control node's decision led to it, unless one of its own did later.
+        package func led(by decision: UInt64, _ before: [String]) -> Firing {
+            guard decision > cause ?? 0 else { return self }
+            var firing = self
+            (firing.cause, firing.chain) = (decision, before + chain.suffix(1))
+            return firing
         }
     }
 
@@ -42,7 +50,7 @@ package struct RuleMachine: Sendable {
     /// What one of the node's own decisions did: what comes of it is its doing.
     private struct Deed: Sendable {
         let decision: UInt64
-        let chain: [Int]
+        let chain: [String]
         let touched: Set<String>
         let wasRefused: Bool
         let at: Int64
@@ -58,6 +66,7 @@ package struct RuleMachine: Sendable {
     package let rules: [Rule]
     /// How commits name this node.
     private let author: String
+    private let node: String
     private var states: [State]
     /// When a rule fired last.
     private var lastFired: [Int64?]
@@ -68,6 +77,7 @@ package struct RuleMachine: Sendable {
     package init(_ rules: [Rule], of node: String) {
         self.rules = rules
         author = "\(Author.control(node: node))"
+        self.node = node
         states = Array(repeating: .idle, count: rules.count)
         lastFired = Array(repeating: nil, count: rules.count)
         histories = Array(repeating: [], count: rules.count)
@@ -205,12 +215,18 @@ package struct RuleMachine: Sendable {
         let goesOn = rules[i].condition.isMeasured || lasts(i)
         states[i] = goesOn ? .fired(evidence, again: rules[i].every.map { now + $0.nanoseconds }) : .idle
         let deed = cause(of: i, evidence, at: now)
-        return Firing(rule: i, evidence: evidence, chain: (deed?.chain ?? []) + [i], cause: deed?.decision)
+        return Firing(
+            rule: i, evidence: evidence, chain: (deed?.chain ?? []) + ["\(node) rule \(i)"], cause: deed?.decision)
+    }
+
+    /// How long what happens is taken for the doing of a decision before it.
+    package func causalSpan(of i: Int) -> MediaTime {
+        MediaTime(nanoseconds: Self.causalSpan.nanoseconds + rules[i].holding.nanoseconds)
     }
 
     /// The decision whose doing this is: the newest that touched the node, or whose commit or refusal the event is.
     private func cause(of i: Int, _ evidence: Evidence, at now: Int64) -> Deed? {
-        let span = Self.causalSpan.nanoseconds + rules[i].holding.nanoseconds
+        let span = causalSpan(of: i).nanoseconds
         return deeds.last { deed in
             guard now - deed.at <= span else { return false }
             switch evidence {

@@ -73,7 +73,7 @@ package actor WatchNode: ControlNode {
 
     package init(_ settings: WatchSettings, in context: ControlContext) {
         self.context = context
-        machine = RuleMachine(settings.rules, of: context.id)
+        machine = RuleMachine(settings.rules.map { $0.beside(context.id) }, of: context.id)
     }
 
     package func began() async { await due() }
@@ -97,7 +97,8 @@ package actor WatchNode: ControlNode {
     }
 
     package func apply(_ settings: WatchSettings) async {
-        if settings.rules != machine.rules { machine = RuleMachine(settings.rules, of: context.id) }
+        let rules = settings.rules.map { $0.beside(context.id) }
+        if rules != machine.rules { machine = RuleMachine(rules, of: context.id) }
         nextLook = 0
         await due()
     }
@@ -118,11 +119,13 @@ package actor WatchNode: ControlNode {
     }
 
     private func carryOut(_ firings: [RuleMachine.Firing]) async {
-        for firing in firings {
-            let rule = machine.rules[firing.rule]
+        for own in firings {
+            let rule = machine.rules[own.rule]
+            let firing = led(own, rule)
             let decision = Decision(
                 node: context.id, wall: context.wall, reason: "rule \(firing.rule): \(rule.sentence)",
-                inputs: inputs(firing, rule), patch: rule.then, cause: firing.cause, depth: firing.chain.count)
+                inputs: inputs(firing, rule), patch: rule.patch.json, cause: firing.cause, depth: firing.chain.count,
+                chain: firing.chain)
             if firing.isCut {
                 _ = context.cut(decision)
                 continue
@@ -136,6 +139,19 @@ package actor WatchNode: ControlNode {
                 machine.carriedOut(firing, result.id, touched: [context.id], wasRefused: true, at: context.now)
             }
         }
+    }
+
+    /// Another control node may have led to it.
+    private func led(_ firing: RuleMachine.Firing, _ rule: Rule) -> RuleMachine.Firing {
+        let event: WatchedEvent?
+        switch firing.evidence {
+        case .event(_, .graphCommitted, _, let author): event = author.map { .commit(author: $0) }
+        case .event(_, _, let node, _): event = node.map { .ofNode($0) }
+        case .measured: event = rule.node.map { .ofNode($0) }
+        }
+        guard let event, let other = context.decision(behind: event, within: machine.causalSpan(of: firing.rule))
+        else { return firing }
+        return firing.led(by: other.id, other.chain)
     }
 
     private func inputs(_ firing: RuleMachine.Firing, _ rule: Rule) -> JSON {

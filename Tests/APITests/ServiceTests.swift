@@ -2,6 +2,7 @@
 
 import Engine
 import Foundation
+import Graph
 import Synchronization
 import Testing
 
@@ -200,6 +201,12 @@ import Testing
         let document = try json(await makeService().answer(.get, "/openapi.json"))
         #expect(document["openapi"] as? String == "3.1.0")
         let paths = try #require(document["paths"] as? [String: [String: Any]])
+        // What may stand behind a node's id is no node's name inside a sub-graph.
+        let questions = Router.everything.routes.compactMap { route in
+            route.template.split(separator: "/").map(String.init).starts(with: ["v1", "nodes", "{id}"])
+                ? route.template.split(separator: "/").dropFirst(3).last.map(String.init) : nil
+        }
+        #expect(Set(questions) == Identifier.questions)
         #expect(Set(paths.keys) == Set(Router.everything.routes.map(\.template)))
         #expect(paths["/v1/graph"]?.keys.sorted() == ["get", "patch", "put"])
         #expect(paths["/v1/nodes/{id}"]?["parameters"] != nil)

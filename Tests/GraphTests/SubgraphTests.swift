@@ -341,6 +341,15 @@ final class MemoryFiles: SubgraphSource {
         #expect(graph["ch1/h264"]?.resolvedSettings["bitrate"] == "3M")
     }
 
+    @Test(arguments: ["latency", "decisions", "restart"]) func namesOfQuestionsAreRefused(name: String) throws {
+        let file = #"{ "patchbay": 1, "nodes": { "\#(name)": { "kind": "source.pattern" } } }"#
+        let found = try faults(#"{ "a": { "use": "one.json" } }"#, ["graphs/one.json": file])
+        #expect(found.count == 1 && found[0].contains("called \"\(name)\" inside a sub-graph"), "\(found)")
+        // At the top of a document nothing is in the way.
+        let top = try document(#"{ "patchbay": 1, "nodes": { "\#(name)": { "kind": "source.pattern" } } }"#)
+        _ = try top.validate(against: catalogue).get()
+    }
+
     @Test func controlNodesReachIntoInstances() throws {
         var layered = LayeredDocument(try document(Self.three))
         let flat = layered.base.flattened(in: try surroundings()).document.json

@@ -100,6 +100,19 @@ import Testing
         #expect(simulation.fed.joined().count - simulation.placed < 60)
     }
 
+    @Test(arguments: [0, 5] as [Int64]) func onlyWhereTimeIsMissingThereIsSomethingToWarnOf(seconds: Int64) {
+        var simulation = Simulation([.video50])
+        var feeder = Feeder(tracks: 1)
+        feeder.run(&simulation, until: .milliseconds(5500))
+        // A file that begins again has other content, whose times go on.
+        feeder.breaks = seconds == 0
+        feeder.shift = .seconds(seconds)
+        feeder.run(&simulation, until: .seconds(12))
+        simulation.finish()
+        #expect(simulation.segments[0].filter(\.isDiscontinuity).count == 1)
+        #expect(simulation.reports.isEmpty == (seconds == 0), "\(simulation.reports)")
+    }
+
     @Test func oneLostFrameIsNoHoleTwoAre() {
         for (lost, breaks) in [(1, 0), (2, 1)] as [(Int64, Int)] {
             var simulation = Simulation([.video50])

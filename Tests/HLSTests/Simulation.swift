@@ -180,6 +180,8 @@ struct Feeder {
     var delay: [MediaTime]
     var isOff: [Bool]
     var shift: MediaTime = .zero
+    /// The next key picture is of other content.
+    var breaks = false
     /// Reordered pictures: each group of three (B-frames), keys aside.
     var reorders = false
 
@@ -222,7 +224,7 @@ struct Feeder {
         }
     }
 
-    private func send(_ simulation: inout Simulation, _ track: Int) {
+    private mutating func send(_ simulation: inout Simulation, _ track: Int) {
         guard !isOff[track] else { return }
         let dts = time(simulation, track) + shift
         guard simulation.tracks[track].kind == .video else { return simulation.feed(track, pts: dts, key: true) }
@@ -234,6 +236,7 @@ struct Feeder {
             let offset = (index - 1) % 3
             pts = pts + (offset == 0 ? period + period : MediaTime.zero - period)
         }
-        simulation.feed(track, pts: pts, dts: dts, key: index == 0)
+        simulation.feed(track, pts: pts, dts: dts, key: index == 0, discontinuity: breaks && index == 0)
+        if index == 0 { breaks = false }
     }
 }

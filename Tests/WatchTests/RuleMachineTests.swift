@@ -174,12 +174,12 @@ private struct Bench {
             if round < 4 { bench.machine.carriedOut(bench.firings[0], 1, touched: ["w"], wasRefused: true, at: round) }
         }
         #expect(bench.happened(.graphCommitted, nil, ["author": "ann"], at: 10) == [1])
-        #expect(bench.firings[0].chain == [1])
+        #expect(bench.firings[0].chain == ["w rule 1"])
         bench.machine.carriedOut(bench.firings[0], 2, touched: ["w"], wasRefused: false, at: 11)
         #expect(bench.happened(.graphCommitted, nil, ["author": "ann"], at: 12) == [1])
-        #expect(bench.firings[0].chain == [1], "somebody else's commit")
+        #expect(bench.firings[0].chain == ["w rule 1"], "somebody else's commit")
         #expect(bench.happened(.graphCommitted, nil, ["author": "control node w"], at: 12) == [1])
-        #expect(bench.firings[0].chain == [1, 1])
+        #expect(bench.firings[0].chain == ["w rule 1", "w rule 1"])
     }
 
     @Test("Random walks: no rule fires more often than “every” allows, and instants lie ahead", arguments: 1...20)

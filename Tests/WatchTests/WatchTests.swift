@@ -45,11 +45,21 @@ private actor SecretSink: DataNode {
 
     nonisolated let context: NodeContext
     nonisolated var unownedExecutor: UnownedSerialExecutor { context.executor }
+    private var isEnding = false
 
     init(_ settings: Settings, in context: NodeContext) { self.context = context }
     func prepare() throws(NodeFault) {}
-    func step() -> Step { .finished }
+    func step() -> Step { isEnding ? .finished : .wait }
+    func apply(_ settings: Settings) -> Applied { .live }
+    func drain() { isEnding = true }
     func stop() {}
+}
+
+/// The same file, whatever is asked for.
+private final class OneFile: SubgraphSource {
+    private let file: Subgraph
+    init(_ document: GraphDocument) { file = Subgraph(path: "graphs/channel.json", document) }
+    func subgraph(at path: String) -> Result<Subgraph, SubgraphFault> { .success(file) }
 }
 
 private let mute: JSON = ["kind": "source.mute"]
@@ -149,6 +159,68 @@ private func types(_ subscription: EventSubscription, _ seen: inout [Event]) {
         #expect(decisions.map(\.cause) == [3, 2, 1, nil])
         #expect(await nodes(run) == ["in", "w", "seed", "x"])
         #expect(run.services.control.decisions.concerning("x").count >= 3)
+        await end(run)
+        _ = scratch
+    }
+
+    @Test("A chain over two control nodes is cut as well, and each decision says which one led to it")
+    func chainOfTwo() async throws {
+        func adding(_ id: String) -> JSON { [["op": "add", "path": .string("/nodes/\(id)"), "value": mute]] }
+        func removing(_ id: String) -> JSON { [["op": "remove", "path": .string("/nodes/\(id)")]] }
+        let (run, scratch) = try await run([
+            "in": mute,
+            "v": watch([
+                ["when": "nodeStarted", "node": "seed", "then": adding("x")],
+                ["when": "nodeStarted", "node": "y", "then": removing("x")],
+                ["when": "nodeStopped", "node": "y", "then": adding("x")],
+            ]),
+            "w": watch([
+                ["when": "nodeStarted", "node": "x", "then": adding("y")],
+                ["when": "nodeStopped", "node": "x", "then": removing("y")],
+            ]),
+        ])
+        let subscription = run.services.events.subscribe(EventFilter(types: [.chainCut])) {}
+        #expect(await eventually { run.services.events.figures.readers == 3 })
+        try await patch(run, [["op": "add", "path": "/nodes/seed", "value": mute]])
+        var seen: [Event] = []
+        #expect(
+            await eventually {
+                types(subscription, &seen)
+                return !seen.isEmpty
+            })
+        let decisions = run.services.control.decisions.concerning("v") + run.services.control.decisions.concerning("w")
+        let all = Dictionary(decisions.map { ($0.id, $0) }) { old, _ in old }.values.sorted { $0.id < $1.id }
+        #expect(all.map(\.depth) == [1, 2, 3, 4, 5, 6] && all.map(\.cause) == [nil, 1, 2, 3, 4, 5])
+        #expect(all.map(\.node) == ["v", "w", "v", "w", "v", "w"] && all.last?.outcome == .cut)
+        await end(run)
+        _ = scratch
+    }
+
+    @Test("Inside a sub-graph a rule means the nodes of its own instance")
+    func subgraph() async throws {
+        let scratch = try Scratch()
+        let run = try GraphRun(Self.kinds, dataFolder: scratch.path)
+        let rule: JSON = [
+            "when": "nodeStarted", "node": "in",
+            "then": [["op": "add", "path": "/nodes/tap/settings/passphrase", "value": "a secret of ten letters"]],
+        ]
+        let file = GraphDocument([
+            "patchbay": 1, "nodes": ["in": mute, "tap": ["kind": "sink.secret", "settings": [:]], "w": watch([rule])],
+        ])
+        var proposal = Proposal(
+            .document(
+                GraphDocument([
+                    "patchbay": 1,
+                    "nodes": ["ch1": ["use": "channel.json"], "ch2": ["use": "channel.json"], "in": mute],
+                ])))
+        proposal.surroundings = GraphSurroundings(subgraphs: OneFile(file), folder: "graphs")
+        try await run.engine.propose(proposal)
+        #expect(await eventually { run.services.events.figures.readers == 2 })
+        _ = try await run.engine.restart("ch2/in")
+        #expect(
+            await eventually {
+                await run.engine.layered.owners?["/nodes/ch2~1tap/settings/passphrase"] == "ch2/w"
+            })
         await end(run)
         _ = scratch
     }

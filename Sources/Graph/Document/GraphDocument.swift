@@ -122,6 +122,10 @@ package struct GraphDocument: Sendable {
 package enum Identifier {
     package static let expectation = "a to z, 0 to 9, _ and -, first a letter or digit, at most 63"
 
+    /// What `/v1/nodes/ID/…` says of a node: inside a sub-graph no node is called so, since `/v1/nodes/ch1/latency` could
+    /// not be told apart.
+    package static let questions: Set<String> = ["decisions", "latency", "restart"]
+
     /// `[a-z0-9][a-z0-9_-]{0,62}`. A `/` is reserved for nodes inside sub-graphs.
     package static func isValid(_ text: String) -> Bool {
         let bytes = text.utf8

@@ -18,6 +18,8 @@ package struct Setting<Value: SettingValue>: Sendable {
     fileprivate var limit: Limit<Value>?
     /// Whether the value is the path of something that the node reads.
     fileprivate var isInput = false
+    /// The inputs that it does something for, where a node of the kind takes raw or coded ones; nil: any.
+    fileprivate var inputs: InputCoding?
 
     /// A setting that need not be given.
     package init(
@@ -42,6 +44,11 @@ package struct Setting<Value: SettingValue>: Sendable {
         self.isLive = isLive
         self.limit = limit
     }
+}
+
+/// What a node's inputs carry, where its kind takes either.
+package enum InputCoding: String, Sendable {
+    case raw, coded
 }
 
 /// Bounds of a value; both belong to it.
@@ -69,6 +76,15 @@ extension Setting {
     package func live(_ note: String) -> Setting {
         var setting = self
         (setting.isLive, setting.liveNote) = (true, note)
+        return setting
+    }
+}
+
+extension Setting {
+    /// It does nothing where the node's inputs are others.
+    package func of(_ inputs: InputCoding) -> Setting {
+        var setting = self
+        setting.inputs = inputs
         return setting
     }
 }
@@ -131,6 +147,8 @@ package struct SettingDeclaration: Sendable {
     package let isSecret: Bool
     /// Whether the value is the path of something that the node reads.
     package let isInputPath: Bool
+    /// The inputs that it does something for, where a node of the kind takes raw or coded ones; nil: any.
+    package let inputs: InputCoding?
     /// `bit rate`, `integer from 0 to 64`.
     package let typeName: String
     /// What a faulty value should have been.
@@ -156,7 +174,8 @@ extension Setting {
         return SettingDeclaration(
             name: name, documentation: documentation, unit: unit, isLive: isLive, liveNote: liveNote,
             isRequired: fallback == nil,
-            isSecret: Value.isSecret, isInputPath: isInput, typeName: Value.typeName + phrase,
+            isSecret: Value.isSecret, isInputPath: isInput, inputs: inputs,
+            typeName: Value.typeName + phrase,
             expectation: Value.expectation + phrase,
             fallback: fallback.map(\.settingJSON).flatMap { $0.isNull ? nil : $0 }, schema: schema,
             accepts: { read($0) != nil },

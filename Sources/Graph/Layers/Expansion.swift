@@ -206,6 +206,12 @@ struct Expansion {
                     "expected a node, and a name of \(Identifier.expectation)", "write \"name\": { \"kind\": … }")
                 continue
             }
+            guard !Identifier.questions.contains(name) else {
+                addInside(
+                    inside, ["nodes", name], "found a node called \"\(name)\" inside a sub-graph",
+                    "expected a name that /v1/nodes/ID/\(name) does not use", "rename it")
+                continue
+            }
             if definition["use"] != nil {
                 expand(definition, at: nested(name, inside), arguments: inside.arguments)
             } else {

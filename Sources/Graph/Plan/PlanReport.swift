@@ -12,6 +12,12 @@ package struct PlanReport: Sendable {
         package let because: [String]
     }
 
+    /// Something that is valid and without effect.
+    package struct Warning: Sendable, Equatable {
+        package let pointer: JSONPointer
+        package let message: String
+    }
+
     /// Shared memory that rings take, bytes. What new nodes will take is estimated from their ports.
     package struct Memory: Sendable, Equatable {
         package let before: UInt64
@@ -26,12 +32,15 @@ package struct PlanReport: Sendable {
     package let memory: Memory
     /// What inputs cost that control nodes keep ready.
     package let inputs: [InputCost]
+    /// Settings of touched nodes that do nothing.
+    package let warnings: [Warning]
 
     package init(_ plan: GraphPlan, from old: ResolvedGraph?, to new: ResolvedGraph, memory: Memory) {
         self.plan = plan
         self.memory = memory
         inputs = RestingNodes(new).costs(in: new)
         branches = old == nil ? [] : Self.branches(plan, new)
+        warnings = (plan.started + plan.restarted + plan.changedInPlace).flatMap { id in new[id]?.idleSettings ?? [] }
     }
 
     /// Goes downstream once from what is touched, so that the cost is that of what is touched and of one pass over
@@ -84,15 +93,18 @@ package struct PlanReport: Sendable {
 extension PlanReport {
     /// The one form in which plans leave the engine. Names in the order in which the engine takes them.
     package var json: JSON {
-        [
-            "started": names(plan.started), "stopped": names(plan.stopped), "restarted": names(plan.restarted),
-            "rewired": .array(plan.rewired.map(\.json)), "changedInPlace": names(plan.changedInPlace),
-            "renamed": names(plan.renamed), "untouched": .number(JSONNumber(plan.untouched.count)),
-            "branches": .array(branches.map(\.json)), "inputs": .array(inputs.map(\.json)),
-            "ringMemory": [
-                "before": .number(JSONNumber(memory.before)), "after": .number(JSONNumber(memory.after)),
-            ],
+        var members: [JSONObject.Member] = [
+            ("started", names(plan.started)), ("stopped", names(plan.stopped)), ("restarted", names(plan.restarted)),
+            ("rewired", .array(plan.rewired.map(\.json))), ("changedInPlace", names(plan.changedInPlace)),
+            ("renamed", names(plan.renamed)), ("untouched", .number(JSONNumber(plan.untouched.count))),
+            ("branches", .array(branches.map(\.json))), ("inputs", .array(inputs.map(\.json))),
+            (
+                "ringMemory",
+                ["before": .number(JSONNumber(memory.before)), "after": .number(JSONNumber(memory.after))]
+            ),
         ]
+        if !warnings.isEmpty { members.append(("warnings", .array(warnings.map(\.json)))) }
+        return .object(JSONObject(members))
     }
 
     /// On one line, for a header: `started=1 stopped=0 …`.
@@ -106,6 +118,24 @@ extension PlanReport {
     }
 
     private func names(_ ids: [String]) -> JSON { .array(ids.map(JSON.string)) }
+}
+
+extension ResolvedNode {
+    /// Settings that are given and do nothing for inputs such as this node's.
+    fileprivate var idleSettings: [PlanReport.Warning] {
+        guard kind.followsInlets, let first = outlets.first else { return [] }
+        let coding = first.type.isRaw ? InputCoding.raw : .coded
+        return kind.settings.filter { $0.inputs ?? coding != coding && settings.given[$0.name] != nil }.map { setting in
+            PlanReport.Warning(
+                pointer: ["nodes", id, "settings", setting.name],
+                message: "does nothing: the inputs of this \(kind.name) are \(coding.rawValue), and it is for "
+                    + "\(setting.inputs?.rawValue ?? "other") ones; leave it out")
+        }
+    }
+}
+
+extension PlanReport.Warning {
+    fileprivate var json: JSON { ["pointer": .string("\(pointer)"), "detail": .string(message)] }
 }
 
 extension PlanReport.Branch {

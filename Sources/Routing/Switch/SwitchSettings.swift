@@ -9,32 +9,37 @@ package struct SwitchSettings: NodeSettings {
     static let splice = Setting(
         "splice", default: Splice.repeat,
         "Coded inputs: at the key frame that is still in the new input's ring, so that content comes at most one GOP late, "
-            + "or at the next one.", isLive: true)
+            + "or at the next one.", isLive: true
+    ).of(.coded)
     static let convert = Setting(
         "convert", default: true,
-        "Inputs of another size, pixel format, sample rate or layout are converted; else they count as having nothing.")
-    static let size = Setting<PictureSize?>("size", default: nil, "Picture size; without it the first input's.")
+        "Inputs of another size, pixel format, sample rate or layout are converted; else they count as having nothing."
+    ).of(.raw)
+    static let size = Setting<PictureSize?>("size", default: nil, "Picture size; without it the first input's.").of(
+        .raw)
     static let rate = Setting<Rational?>(
-        "rate", default: nil, "Pictures a second; without it the first input's, 25 where that says none.")
+        "rate", default: nil, "Pictures a second; without it the first input's, 25 where that says none."
+    ).of(.raw)
     static let pixelFormat = Setting<PixelFormat?>(
-        "pixelFormat", default: nil, "How pictures lie in memory; without it as the first input's.")
+        "pixelFormat", default: nil, "How pictures lie in memory; without it as the first input's."
+    ).of(.raw)
     static let sampleRate = Setting<Int?>(
         "sampleRate", default: nil, "Without it the first input's.", unit: "samples a second"
-    ).within(8000...192_000)
-    static let layout = Setting<ChannelLayout?>("layout", default: nil, "Without it the first input's.")
+    ).within(8000...192_000).of(.raw)
+    static let layout = Setting<ChannelLayout?>("layout", default: nil, "Without it the first input's.").of(.raw)
     static let patience = Setting(
         "patience", default: MediaTime.milliseconds(80),
         "A picture that is later than its input's usual ones by more than this is replaced.", isLive: true
-    ).within(.zero ... .seconds(1))
+    ).within(.zero ... .seconds(1)).of(.raw)
     static let hold = Setting(
         "hold", default: MediaTime.seconds(2), "The last picture is shown this long before the slate is.", isLive: true
-    ).within(.zero ... .seconds(3600))
+    ).within(.zero ... .seconds(3600)).of(.raw)
     static let slate = Setting<FilePath?>(
         "slate", default: nil, "A picture to show when the active input has nothing; without it black."
-    ).asInput()
+    ).asInput().of(.raw)
     static let fade = Setting(
         "fade", default: MediaTime.milliseconds(5), "From one input's sound to the next; 0 cuts.", isLive: true
-    ).within(.zero ... .seconds(1))
+    ).within(.zero ... .seconds(1)).of(.raw)
 
     package static let declarations: [SettingDeclaration] = .of(
         active, splice, convert, size, rate, pixelFormat, sampleRate, layout, patience, hold, slate, fade)
