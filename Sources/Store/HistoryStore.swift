@@ -40,7 +40,7 @@ package struct HistoryStore: ~Copyable {
     package let lastNumber: Int
     package let lastEventID: UInt64
     /// What control nodes kept, when it was opened.
-    package private(set) var memories: [String: JSON] = [:]
+    package let memories: [String: JSON]
     package var path: String { connection.path }
 
     /// Opens a history, or makes it.
@@ -49,13 +49,14 @@ package struct HistoryStore: ~Copyable {
         try HistorySchema.prepare(opened, limitBytes: limitBytes)
         let last = try opened.integer("SELECT max(number) FROM revision") ?? 0
         let events = try opened.text("SELECT value FROM state WHERE key = 'events'").flatMap { UInt64($0) } ?? 0
+        let memories = try Self.memories(in: opened)
         var tail = Tail()
         tail.head = try opened.integer("SELECT max(number) FROM revision WHERE outcome = 'committed'") ?? 0
         // The next one is written whole, so nothing needs to be known of those before it.
         tail.steps = Self.longestChain
         (self.tail, self.limitBytes, lastNumber, lastEventID) = (tail, limitBytes, last, events)
+        self.memories = memories
         connection = opened
-        memories = try readMemories()
     }
 
     /// Lends this to `body`: what is optional and can't be copied is reached by no other way.
@@ -185,18 +186,18 @@ package struct HistoryStore: ~Copyable {
     /// The file's document that the base comes from.
     package func origin() throws(StoreFault) -> JSON? {
         guard let text = try connection.text("SELECT value FROM state WHERE key = 'origin'") else { return nil }
-        return try parsed(text)
+        return try connection.parsed(text)
     }
 
     /// What the keys of nodes' memories begin with.
     private static let memory = "memory/"
 
-    private func readMemories() throws(StoreFault) -> [String: JSON] {
+    private static func memories(in connection: borrowing Connection) throws(StoreFault) -> [String: JSON] {
         let statement = try connection.prepare(
             "SELECT substr(key, ?), value FROM state WHERE key GLOB ?",
-            [.integer(Self.memory.utf8.count + 1), .text(Self.memory + "*")])
+            [.integer(memory.utf8.count + 1), .text(memory + "*")])
         var result: [String: JSON] = [:]
-        while try statement.step() { result[statement.text(0) ?? ""] = try parsed(statement.text(1) ?? "") }
+        while try statement.step() { result[statement.text(0) ?? ""] = try connection.parsed(statement.text(1) ?? "") }
         return result
     }
 
@@ -229,7 +230,7 @@ package struct HistoryStore: ~Copyable {
             result.append(
                 OverlayEntry(
                     author: statement.text(0) ?? "", time: Int64(statement.integer(1) ?? 0), reason: statement.text(2),
-                    patch: try parsed(statement.text(3) ?? "")))
+                    patch: try connection.parsed(statement.text(3) ?? "")))
         }
         return result
     }
@@ -238,7 +239,8 @@ package struct HistoryStore: ~Copyable {
         let number = row.integer(0) ?? 0
         let entry = JournalEntry(
             number: number, previous: row.integer(1) ?? 0, time: Int64(row.integer(2) ?? 0), author: row.text(3) ?? "",
-            reason: row.text(4), patch: try parsed(row.text(5) ?? ""), inverse: try parsed(row.text(6) ?? ""),
+            reason: row.text(4), patch: try connection.parsed(row.text(5) ?? ""),
+            inverse: try connection.parsed(row.text(6) ?? ""),
             document: document)
         let outcome: JournalOutcome? =
             switch row.text(7) {
@@ -257,8 +259,8 @@ package struct HistoryStore: ~Copyable {
             let row = try connection.prepare(
                 "SELECT previous, document, patch FROM revision WHERE number = ?", [.integer(wanted)])
             guard try row.step() else { return nil }
-            if let text = row.text(1) { return try patched(try parsed(text), by: patches.reversed()) }
-            patches.append(try parsed(row.text(2) ?? ""))
+            if let text = row.text(1) { return try patched(try connection.parsed(text), by: patches.reversed()) }
+            patches.append(try connection.parsed(row.text(2) ?? ""))
             wanted = row.integer(0) ?? 0
         }
         return nil
@@ -273,9 +275,11 @@ package struct HistoryStore: ~Copyable {
         }
         return document
     }
+}
 
+extension Connection {
     /// What is stored is a document, or a patch with documents in it: deeper by two than any that came from outside.
-    private func parsed(_ text: String) throws(StoreFault) -> JSON {
+    fileprivate func parsed(_ text: String) throws(StoreFault) -> JSON {
         do throws(JSONFault) { return try JSONText(text, limits: JSONLimits(bytes: 64 << 20, depth: 72)).parse() } catch
         {
             throw .corrupt(path: path, "what should be JSON is not: \(error)")

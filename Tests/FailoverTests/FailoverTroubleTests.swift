@@ -224,6 +224,7 @@ private struct Trouble {
         #expect(await trouble.settles(on: "main"))
         #expect(await trouble.node()?.exhaustions == 0)
         await trouble.end()
+    }
 
     @Test("A choice outlives the engine, and goes with the failover")
     func choiceOutlives() async throws {

@@ -83,6 +83,7 @@ import Testing
         #expect(codes.count == 50 && codes.allSatisfy { $0 == nil || $0 == .conflict })
         let last = try await status()
         #expect(last["active_input"] == last["override_input"] && last["exhausted"] == false)
+        #expect(await wish(#"{"input": "c"}"#) == nil)
         // Drills: what is asked, and what is there to be broken.
         func drill(_ text: String, of id: String = "keeper") async -> APIProblem.Code? {
             do throws(APIProblem) {

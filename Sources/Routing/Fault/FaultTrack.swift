@@ -1,6 +1,8 @@
 // The pictures or the sound that pass a `source.fault`, the same for raw and for coded ones: which grain waits, when it is
 // due, what the dice say of it, and what readers are told. On the node's lane.
+import CRingLayout
 import Engine
+import Media
 import Synchronization
 
 /// What a step of one track came to.
