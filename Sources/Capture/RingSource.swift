@@ -190,10 +190,13 @@ package actor RingSource: DataNode {
 
     private func publish(_ index: Int, _ source: Grain) {
         let outlet = taps[index].outlet
-        guard taps[index].copy(source, into: buffer.room(source.size)) else { return }
-        let payload = UnsafeRawBufferPointer(rebasing: buffer.bytes[..<Int(source.size)])
+        let (payload, sideData) = buffer.rooms(source.size, source.side_data_size)
+        guard taps[index].copy(source, into: payload, sideData: sideData) else { return }
         let grain = mapped(index, source, outlet.format)
-        if case .tooLarge = outlet.append(grain, payload) {
+        let appended = outlet.append(
+            grain, UnsafeRawBufferPointer(rebasing: payload[..<Int(source.size)]),
+            sideData: UnsafeRawBufferPointer(rebasing: sideData[..<Int(source.side_data_size)]))
+        if case .tooLarge = appended {
             context.counters.errors.wrappingAdd(1, ordering: .relaxed)
         }
     }

@@ -147,8 +147,10 @@ final class RingTap {
     }
 
     /// Copies the packet that was looked at. False: it was overwritten meanwhile.
-    func copy(_ grain: Grain, into buffer: UnsafeMutableRawBufferPointer) -> Bool {
-        packets?.take(grain, into: buffer) ?? false
+    func copy(
+        _ grain: Grain, into buffer: UnsafeMutableRawBufferPointer, sideData: UnsafeMutableRawBufferPointer
+    ) -> Bool {
+        packets?.take(grain, into: buffer, sideData: sideData) ?? false
     }
 
     func skip() { packets?.skip() }
@@ -197,7 +199,7 @@ extension StreamFormat {
     }
 }
 
-/// A buffer for packets that grows to the largest.
+/// A buffer for packets and what stands beside them, that grows to the largest.
 struct PacketBytes {
     private final class Storage {
         let bytes: UnsafeMutableRawBufferPointer
@@ -206,12 +208,16 @@ struct PacketBytes {
     }
     private var storage = Storage(64 << 10)
 
-    var bytes: UnsafeMutableRawBufferPointer { storage.bytes }
-
-    /// Room for `size` bytes, rounded up to words.
-    mutating func room(_ size: UInt32) -> UnsafeMutableRawBufferPointer {
-        let wanted = (Int(size) + 7) & ~7
+    /// Room for a payload and for its side data, each rounded up to words; both until the next call.
+    mutating func rooms(
+        _ size: UInt32, _ sideDataSize: UInt32
+    ) -> (UnsafeMutableRawBufferPointer, UnsafeMutableRawBufferPointer) {
+        let (first, second) = ((Int(size) + 7) & ~7, (Int(sideDataSize) + 7) & ~7)
+        let wanted = first + second
         if wanted > storage.bytes.count { storage = Storage(max(wanted, 2 * storage.bytes.count)) }
-        return UnsafeMutableRawBufferPointer(rebasing: storage.bytes[..<wanted])
+        return (
+            UnsafeMutableRawBufferPointer(rebasing: storage.bytes[..<first]),
+            UnsafeMutableRawBufferPointer(rebasing: storage.bytes[first..<wanted])
+        )
     }
 }

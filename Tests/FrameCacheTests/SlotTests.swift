@@ -276,7 +276,7 @@ import Testing
     }
 
     /// Sound and coded pictures of one source keep the monotonic clock's times to the nanosecond, so that they stay together
-    /// whatever comes first, and packets their bytes.
+    /// whatever comes first, and packets their bytes and what stands beside them (captions).
     @Test func soundAndPacketsKeepTheirWritersClock() async throws {
         try await run.start([
             "ring": [
@@ -296,7 +296,8 @@ import Testing
             (grain.pts, grain.duration) = (begin + number * 20_000_000, 20_000_000)
             (grain.dts, grain.isKey) = (grain.pts, number == 0)
             let packet = (0..<(100 + Int(number))).map { UInt8($0 & 0xFF) ^ UInt8(number) }
-            packet.withUnsafeBytes { _ = feed.append(grain, $0) }
+            let side = [UInt8](repeating: UInt8(0x40 + number), count: 16 * Int(number))
+            packet.withUnsafeBytes { bytes in side.withUnsafeBytes { _ = feed.append(grain, bytes, sideData: $0) } }
             (grain.dts, grain.samples) = (.min, 960)
             if let claim = mic.claim() { mic.publish(claim, grain) }
             for (outlet, input) in [("ring.audio", "out"), ("ring.codedVideo", "film")] {
@@ -311,7 +312,11 @@ import Testing
             var reader = try PacketRingReader(attaching: path("ring.codedVideo"), start: .newest)
             var bytes = [UInt8](repeating: 0, count: 256)
             guard case .packet(let copy) = reader.peek() else { throw Missing() }
-            #expect(bytes.withUnsafeMutableBytes { reader.take(copy, into: $0) })
+            var beside = [UInt8](repeating: 0, count: 256)
+            let isWhole = bytes.withUnsafeMutableBytes { bytes in
+                beside.withUnsafeMutableBytes { reader.take(copy, into: bytes, sideData: $0) }
+            }
+            #expect(isWhole && Array(beside.prefix(Int(copy.side_data_size))) == side)
             #expect(Array(bytes.prefix(Int(copy.size))) == packet && copy.isKey == (number == 0))
         }
     }
