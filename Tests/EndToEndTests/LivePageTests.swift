@@ -49,6 +49,63 @@ extension EndToEndTests {
             #expect(engine.interrupt() == 0, "\(engine.child.messages)")
         }
 
+        @Test func aPersonPutsInputsOnAir() throws {
+            let data = try Scratch()
+            let camera = #"{"kind": "source.pattern", "settings": {"size": "160x90", "rate": "25"}}"#
+            let graph = try data.write(
+                "graph.json",
+                """
+                {"patchbay": 1, "nodes": {"cam1": \(camera), "cam2": \(camera),
+                  "air": {"kind": "switch", "inputs": {"main": {"video": "cam1.video"}, "spare": {"video": "cam2.video"}}},
+                  "out": {"kind": "sink.null", "inputs": {"in": "air.video"}}}}
+                """)
+            let engine = try Patchbay(graph, data: data)
+            let browser = try Browser(engine.base)
+            #expect(try browser.becomes("document.querySelectorAll('.node').length === 4"))
+            _ = try browser.text("[...document.querySelectorAll('.node')].find(n => n.title === 'air').click()")
+            func press(_ name: String) throws {
+                let button =
+                    "[...document.querySelectorAll('#inspector .inputs button')].find(b => b.textContent === '\(name)')"
+                #expect(try browser.becomes("\(button) !== undefined"), "\(name)")
+                _ = try browser.text("\(button).click()")
+            }
+            func isOnAir(_ name: String) throws -> Bool {
+                try browser.becomes(
+                    """
+                    document.querySelector('#inspector .inputs .on')?.textContent === '\(name)' &&
+                    [...document.querySelectorAll('.node .port.in')].filter(p => p.textContent.includes('on air'))
+                      .map(p => p.textContent.includes('/\(name)')).join() === 'true'
+                    """)
+            }
+            #expect(try isOnAir("main"))
+            try press("spare")
+            #expect(try isOnAir("spare"))
+            _ = try browser.text("document.getElementById('undo').click()")
+            #expect(try isOnAir("main"))
+            // A failover's switch is its own: it is asked.
+            let added = try engine.patch(
+                #"""
+                [{"op": "add", "path": "/nodes/keeper", "value": {"kind": "control.failover", "settings": {"switch": "air",
+                  "silence": "1m", "inputs": {"main": {"priority": 1}, "spare": {"priority": 2}}}}}]
+                """#)
+            #expect(added.status == 200, "\(added.text)")
+            func chosen() throws -> String {
+                let answer = try JSONSerialization.jsonObject(with: Data(engine.get("/v1/failovers/keeper").body))
+                return (answer as? [String: Any])?["override_input"] as? String ?? ""
+            }
+            #expect(
+                try browser.becomes(
+                    "document.querySelector('#inspector .inputs').textContent.includes('let keeper decide')"))
+            try press("spare")
+            #expect(try isOnAir("spare"))
+            #expect(try chosen() == "spare")
+            try browser.keepPictures("live-page-switch")
+            try press("let keeper decide")
+            #expect(try browser.becomes("document.getElementById('answer').textContent === 'keeper decides'"))
+            #expect(try chosen() == "")
+            #expect(engine.interrupt() == 0, "\(engine.child.messages)")
+        }
+
         /// `patchbay top` and `patchbay events` of the same engine.
         private func commandsAgree(_ engine: Patchbay) throws {
             let top = try command(["top", "--json", "--at", engine.base])
