@@ -94,7 +94,8 @@ struct RingScenes {
     /// One of two readers keeps a frame for two seconds (less in the short form), or does nothing: the writer and the
     /// other reader.
     private mutating func held(_ report: inout Report) throws(BenchError) {
-        let (rounds, round) = options.isShort ? (5, 0.4) : (6, 2.0)
+        // Many short rounds: a host that takes the machine away for a second spoils few of them.
+        let (rounds, round) = options.isShort ? (15, 0.4) : (6, 2.0)
         let paced = try scene("paced", 2, "free", ["idle", "held"], rounds: rounds, round: round)
         for (key, name, what) in [
             ("lastOfRounds", "median", "reader beside one that keeps a frame, p50, µs"),
