@@ -174,7 +174,7 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: ["EndToEnd", "GraphHarness", "HLSChecker", "Capture", "Media", "patchbay"],
-            swiftSettings: strict),
+            exclude: ["Programs"], swiftSettings: strict),
         // Tests of the rings, with the other process that they need.
         .executableTarget(
             name: "RingPeer", dependencies: ["Rings", "CRingLayout", "CLinux"], path: "Tests/Support/RingPeer",

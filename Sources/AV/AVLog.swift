@@ -62,8 +62,8 @@ package enum AVLog {
         keys.withLock { $0.secrets.formUnion(secrets.filter { $0.utf8.count > 1 }) }
     }
 
-    /// Counts publishers that libavformat's RTMP listener lets in though they gave another name than `key`: it only
-    /// says so, and whoever opened it can close it again. Any thread.
+    /// Counts publishers that libavformat's RTMP and RTSP listeners let in though they gave another name than `key`: they
+    /// only say so, and whoever opened one can close it again. Any thread.
     package static func expect(_ key: String) {
         keys.withLock { $0.strangers[key] = $0.strangers[key] ?? 0 }
         av_log_set_callback(logLine)
@@ -72,15 +72,21 @@ package enum AVLog {
     /// How many of those have come so far.
     package static func strangers(expecting key: String) -> Int { keys.withLock { $0.strangers[key] ?? 0 } }
 
-    /// libavformat 59.27, rtmpproto.c: "Unexpected stream %s, expecting %s".
+    /// libavformat 59.27, rtmpproto.c and rtspdec.c: what stands before a stranger's name, and before the expected one.
+    private static let complaints = [
+        ("Unexpected stream ", ", expecting "), ("WARNING: Path ", " differs from expected "),
+    ]
+
     fileprivate static func countStranger(_ line: String) {
-        guard let found = line.find("Unexpected stream ") else { return }
-        var (rest, isExpecting) = (line[found.upperBound...], false)
-        // The last one: a stranger's stream may have such a name.
-        while let next = rest.find(", expecting ") { (rest, isExpecting) = (rest[next.upperBound...], true) }
-        guard isExpecting else { return }
-        let expected = String(rest.prefix { !$0.isNewline })
-        keys.withLock { if let count = $0.strangers[expected] { $0.strangers[expected] = count + 1 } }
+        for (start, middle) in complaints {
+            guard let found = line.find(start) else { continue }
+            var (rest, isExpecting) = (line[found.upperBound...], false)
+            // The last one: a stranger's stream may have such a name.
+            while let next = rest.find(middle) { (rest, isExpecting) = (rest[next.upperBound...], true) }
+            guard isExpecting else { continue }
+            let expected = String(rest.prefix { !$0.isNewline })
+            keys.withLock { if let count = $0.strangers[expected] { $0.strangers[expected] = count + 1 } }
+        }
     }
 
     fileprivate static func take(_ level: Int32, line: UnsafePointer<CChar>) {

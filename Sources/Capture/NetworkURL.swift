@@ -70,9 +70,12 @@ package struct NetworkURL: Sendable, Equatable {
 
     /// With everything: for libavformat, and nobody else.
     package var revealed: String {
-        var text = "\(scheme)://" + (credentials.map { $0 + "@" } ?? "") + place + path
-        if let key { text += (text.hasSuffix("/") ? "" : "/") + key }
-        return text + (query.map { "?" + $0 } ?? "")
+        "\(scheme)://" + (credentials.map { $0 + "@" } ?? "") + place + target
+    }
+
+    /// What stands behind the authority.
+    private var target: String {
+        path + (key.map { (path.hasSuffix("/") ? "" : "/") + $0 } ?? "") + (query.map { "?" + $0 } ?? "")
     }
 
     /// For people: without credentials, key and query.
@@ -114,10 +117,12 @@ package struct NetworkURL: Sendable, Equatable {
         secrets.reduce(text) { $0.substituting($1, by: Secret.mask) }
     }
 
-    /// The name that RTMP's publishers must give, nil where any will do: what stands behind the application.
+    /// The name that publishers must give, nil where any will do: of RTMP what stands behind the application, of RTSP all
+    /// that stands behind the authority.
     package var publisherName: String? {
+        if scheme == "rtsp" { return target.utf8.count > 1 ? target : nil }
         guard scheme.hasPrefix("rtmp") else { return nil }
-        let parts = revealed.dropFirst(scheme.count + 3).split(separator: "/")
-        return parts.count > 2 ? String(parts[parts.count - 1]) : nil
+        let parts = target.split(separator: "/")
+        return parts.count > 1 ? String(parts[parts.count - 1]) : nil
     }
 }

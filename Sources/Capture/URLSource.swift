@@ -29,7 +29,12 @@ package struct URLSettings: NodeSettings {
         "https": "http,https,tls,tcp,crypto,data", "tcp": "tcp", "tls": "tls,tcp", "udp": "udp", "rtp": "rtp,udp",
     ]
     /// Schemes that a peer can connect to, and the option by which libavformat listens.
-    static let listening = ["rtmp": ("listen", "1"), "tcp": ("listen", "1"), "http": ("listen", "1")]
+    static let listening = [
+        "rtmp": ("listen", "1"), "tcp": ("listen", "1"), "http": ("listen", "1"), "rtsp": ("rtsp_flags", "listen"),
+    ]
+    /// Bytes of what publishers must give: whoever gives something else is known by a line of libavformat's log, and that
+    /// has to be whole (1023 bytes, half of them the stranger's).
+    static let longestName = 400
     /// Schemes that are lists of files by nature, or may be.
     static let lists: Set = ["http", "https", "rtsp", "rtsps"]
 
@@ -82,8 +87,17 @@ package actor URLSource: DataNode {
         guard URLSettings.listening[url.scheme] != nil, url.usualPort != nil else {
             return [
                 SettingFault(
-                    "listen", found: "found \(url.shown)", expected: "expected one of tcp, http, rtmp, with a port",
+                    "listen", found: "found \(url.shown)",
+                    expected: "expected one of tcp, http, rtmp, rtsp, with a port",
                     remedy: "leave \"listen\" out: UDP and RTP receive whatever is sent to their port")
+            ]
+        }
+        guard url.publisherName?.utf8.count ?? 0 <= URLSettings.longestName else {
+            return [
+                SettingFault(
+                    "url", found: "found a longer path or key",
+                    expected: "expected at most \(URLSettings.longestName) bytes that publishers must give",
+                    remedy: "choose a shorter key")
             ]
         }
         return []
@@ -165,10 +179,11 @@ package actor URLSource: DataNode {
         options.protocols = URLSettings.protocols[address.scheme] ?? ""
         options.allowsLists = URLSettings.lists.contains(address.scheme)
         options.label = address.shown
+        // RTSP's callers first ask for what passes firewalls.
+        if address.scheme.hasPrefix("rtsp") { options.input["rtsp_flags"] = "prefer_tcp" }
         if settings.isListener, let (name, value) = URLSettings.listening[address.scheme] {
             options.input[name] = value
         }
-        if address.scheme.hasPrefix("rtsp") { options.input["rtsp_flags"] = "prefer_tcp" }
         // RTMP's publishers and listeners alike are live.
         if address.scheme.hasPrefix("rtmp") { options.input["rtmp_live"] = "live" }
         return options

@@ -30,6 +30,10 @@ import Testing
         #expect(try #require(NetworkURL("rtmp://h:1/live/k2")).publisherName == "k2")
         #expect(try #require(NetworkURL("rtmp://h:1/live")).publisherName == nil)
         #expect(try #require(NetworkURL("tcp://h:1/live/k")).publisherName == nil)
+        #expect(try #require(NetworkURL("rtsp://u:p@h:1/live", key: "k3")).publisherName == "/live/k3")
+        #expect(try #require(NetworkURL("rtsp://h:1/live?a=b")).publisherName == "/live?a=b")
+        #expect(try #require(NetworkURL("rtsp://h:1/")).publisherName == nil)
+        #expect(try #require(NetworkURL("rtsp://h:1", key: "k4")).publisherName == "/k4")
     }
 
     @Test func whatIsNoURLIsNone() {

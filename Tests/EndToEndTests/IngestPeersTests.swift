@@ -1,5 +1,6 @@
-// `patchbay ingest` as a caller and as a receiver: from ffmpeg over UDP, TCP and SRT, and from a web server over HLS. All at once,
-// since each is paced by its stream; listeners and their publishers are in IngestTests.
+// `patchbay ingest` as a caller and as a receiver: from ffmpeg over UDP, TCP and SRT, from a web server over HLS, from an RTSP
+// server; and as an RTSP server that ffmpeg publishes to, over TCP and over UDP. All at once, since each is paced by its
+// stream; listeners, their publishers and their strangers are in IngestTests.
 import EndToEnd
 import Foundation
 import GraphHarness
@@ -21,12 +22,14 @@ extension EndToEndTests {
         private struct Peer {
             let slot: String
             let url: String
+            var options: [String] = []
             let program: [String]
         }
 
         private func peers() throws -> [Peer] {
             let sending = ["ffmpeg", "-hide_banner", "-nostdin", "-v", "warning", "-re", "-i", clip.path, "-c", "copy"]
             let (udp, tcp, srt, http) = (try freePort(), try freePort(), try freePort(), try freePort())
+            let rtsp = "rtsp://127.0.0.1:\(try freePort())/live"
             try FileManager.default.createDirectory(atPath: data.file("www"), withIntermediateDirectories: true)
             try ffmpeg(
                 "-i", clip.path, "-t", "40", "-c", "copy", "-f", "hls", "-hls_time", "2", "-hls_list_size", "0",
@@ -47,7 +50,21 @@ extension EndToEndTests {
                         "python3", "-m", "http.server", "\(http)", "--bind", "127.0.0.1", "--directory",
                         data.file("www"),
                     ]),
+                try rtspServer(sending),
+                Peer(
+                    slot: "rtsp-publisher", url: rtsp, options: ["--listen", "--stream-key", "sesame"],
+                    program: sending + ["-f", "rtsp", "-rtsp_transport", "udp", rtsp + "/sesame"]),
             ]
+        }
+
+        /// ffmpeg publishes to it, and `ingest` plays from it.
+        private func rtspServer(_ sending: [String]) throws -> Peer {
+            let port = try freePort()
+            let url = "rtsp://127.0.0.1:\(port)/camera"
+            return Peer(
+                slot: "rtsp", url: url,
+                program: ["python3", "\(Patchbay.root)/Tests/EndToEndTests/Programs/rtsp.py", "\(port)"] + sending
+                    + ["-f", "rtsp", "-rtsp_transport", "tcp", url])
         }
 
         private func head(_ slot: String) -> Int {
@@ -61,7 +78,7 @@ extension EndToEndTests {
             let ingests = try peers.map { peer in
                 try ChildProcess(
                     Patchbay.program,
-                    ["ingest", peer.url, "--slot", peer.slot, "--at", "127.0.0.1:\(at)"])
+                    ["ingest", peer.url, "--slot", peer.slot, "--at", "127.0.0.1:\(at)"] + peer.options)
             }
             var senders = try peers.map { try ChildProcess($0.program[0], Array($0.program.dropFirst())) }
             for (index, peer) in peers.enumerated() {
