@@ -198,3 +198,10 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// tools/threads builds the rings and their tests with ThreadSanitizer, and nothing else.
+if Context.environment["PATCHBAY_ONLY_RINGS"] != nil {
+    let wanted: Set = ["CLinux", "CRingLayout", "Rings", "RingPeer", "RingsTests"]
+    package.targets.removeAll { !wanted.contains($0.name) }
+    package.products = []
+}

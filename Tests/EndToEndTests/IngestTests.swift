@@ -224,6 +224,13 @@ extension EndToEndTests {
                 (["udp://127.0.0.1:9", "--slot", "a", "--listen"], "leave \"listen\" out"),
                 (["/nowhere.mp4", "--slot", "a"], "No such file"),
                 (["rtmp://127.0.0.1:1/a", "--slot", "a", "--size", "big"], "expected a size"),
+                (
+                    [
+                        "rtsp://127.0.0.1:9/a", "--slot", "a", "--listen", "--stream-key",
+                        String(repeating: "k", count: 400),
+                    ],
+                    "at most 400 bytes"
+                ),
             ] {
                 let child = try ChildProcess(Patchbay.program, ["ingest"] + words)
                 #expect(child.exit(within: 10) == 64)

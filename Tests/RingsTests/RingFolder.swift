@@ -56,15 +56,18 @@ func grain(pts: Int64 = 0, key: Bool = false) -> pbr_grain {
 /// What the content of grain `sequence` is made of, so that a mixture of two grains shows.
 func pattern(_ sequence: UInt64) -> UInt64 { (sequence &+ 1) &* 0x9E37_79B9_7F4A_7C15 }
 
+// Word by word through typed pointers: of `storeBytes` and `allSatisfy` ThreadSanitizer sees nothing in a debug build.
 func fill(_ bytes: UnsafeMutableRawBufferPointer, _ sequence: UInt64) {
-    for word in bytes.bindMemory(to: UInt64.self).indices {
-        bytes.storeBytes(of: pattern(sequence), toByteOffset: 8 * word, as: UInt64.self)
-    }
+    let words = bytes.bindMemory(to: UInt64.self)
+    guard let first = words.baseAddress else { return }
+    for word in words.indices { first[word] = pattern(sequence) }
 }
 
 func isWhole(_ bytes: UnsafeRawBufferPointer, _ sequence: UInt64) -> Bool {
-    let expected = pattern(sequence)
-    return bytes.bindMemory(to: UInt64.self).allSatisfy { $0 == expected }
+    let words = bytes.bindMemory(to: UInt64.self)
+    guard let first = words.baseAddress else { return true }
+    for word in words.indices where first[word] != pattern(sequence) { return false }
+    return true
 }
 
 extension FrameRingWriter {
