@@ -72,12 +72,28 @@ final class SpliceGroup: @unchecked Sendable {
     /// What the pictures' times are shifted by, nanoseconds: sound that comes to them later is shifted alike.
     var shift: Int64 = 0
     private var changeover: Changeover?
+    /// Its cut is in the times that went out: sound has been shifted by half a packet more or less than its pictures.
     private var joint: SpliceJoint?
+    /// Until when the pictures may hold before they begin the new stream (`Entrance`), a monotonic instant; nil once they
+    /// have begun.
+    private var heldUntil: Int64?
 
-    /// How the pictures changed over.
-    func tell(_ joint: SpliceJoint, of changeover: Changeover) {
-        (self.joint, self.changeover, shift) = (joint, changeover, joint.shift)
+    /// How the pictures changed over; the cut in the times that went out.
+    func tell(_ joint: SpliceJoint, of changeover: Changeover, heldUntil: Int64?) {
+        (self.joint, self.changeover, shift, self.heldUntil) = (joint, changeover, joint.shift, heldUntil)
     }
 
-    func joint(of changeover: Changeover) -> SpliceJoint? { self.changeover === changeover ? joint : nil }
+    /// The pictures have begun the new stream.
+    func enter(shift: Int64) {
+        joint?.shift = shift
+        (self.shift, heldUntil) = (shift, nil)
+    }
+
+    /// What a track that has been shifted by `shift` follows; nil while the pictures have not changed over.
+    func joint(of changeover: Changeover, shiftedBy shift: Int64) -> SpliceJoint? {
+        guard self.changeover === changeover, let joint else { return nil }
+        return SpliceJoint(cut: joint.cut &- shift, shift: joint.shift)
+    }
+    /// Until when what follows the pictures waits for them; nil: it need not.
+    func heldUntil(of changeover: Changeover) -> Int64? { self.changeover === changeover ? heldUntil : nil }
 }

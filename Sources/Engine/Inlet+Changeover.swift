@@ -211,7 +211,7 @@ extension Inlet {
     private func commitSplice(at time: Int64, _ edge: StagedEdge) {
         guard staged?.port.type.track != .pictures else { return splice.commit(at: time) }
         if edge.followsPictures {
-            if let joint = group.joint(of: edge.changeover) { splice.follow(cut: joint.cut, shift: joint.shift) }
+            followPictures(of: edge.changeover)
         } else {
             splice.follow(cut: time, shift: group.shift)
         }
@@ -242,17 +242,28 @@ extension Inlet {
 
     /// A packet was taken, or passed over by the node.
     func hasPassed(_ new: CodedSplice) {
-        if isEntering, let joint = new.joint { group.shift = joint.shift }
+        if isEntering, let joint = new.joint {
+            group.enter(shift: joint.shift)
+            // Sound that waits for it.
+            wiring.ring()
+        }
         isEntering = false
         splice = new
     }
 
     private func changeOverSplice() {
         guard let edge, let next = staged else { return }
-        if let joint = splice.joint { group.tell(joint, of: edge.changeover) }
         if !next.isJoined { _ = next.join() }
-        if let time = splice.entry, !next.isLossless { next.packets?.seek(to: .time(time)) }
         isEntering = true
+        entrance = entrance(to: next, edge.changeover)
+        // They may have begun since this track heard of them.
+        if edge.followsPictures, next.port.type.track != .pictures { followPictures(of: edge.changeover) }
+        if let joint = splice.joint {
+            let cut = splice.outEnd ?? joint.cut
+            let told = SpliceJoint(cut: cut, shift: joint.shift)
+            group.tell(told, of: edge.changeover, heldUntil: entrance?.until)
+        }
+        seekEntry(in: next)
         finishChangeover(edge, next, isExact: !isDecoded)
     }
 }

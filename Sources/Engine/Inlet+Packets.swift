@@ -15,12 +15,14 @@ extension Inlet {
     private static let reordered: UInt64 = 17
 
     /// The latest time among the newest packets of the ring, nanoseconds; nil where there is none.
-    package var newestPacketTime: Int64? {
-        guard let mapping = packetRing else { return nil }
+    package var newestPacketTime: Int64? { packetRing.flatMap(newestTime).map { $0 &+ splice.shift } }
+
+    /// The same, as the ring says it.
+    func newestTime(in mapping: RingMapping) -> Int64? {
         var newest: Int64?
         for back in 1...Self.reordered {
             guard let grain = mapping.glimpse(mapping.head &- back), grain.pts != .min else { continue }
-            newest = max(newest ?? .min, grain.pts &+ splice.shift)
+            newest = max(newest ?? .min, grain.pts)
         }
         return newest
     }

@@ -44,7 +44,9 @@ package final class Inlet: @unchecked Sendable {
     var splice = CodedSplice(.data)
     var looked: CodedSplice?
     /// It has changed over, and no packet of the new stream has been taken.
-    var isEntering = false
+    var isEntering = false { didSet { if !isEntering { entrance = nil } } }
+    /// It waits before it does.
+    var entrance: Entrance?
     /// The splice has been told of what is staged.
     var hasBegun = false
     /// What the inlets of this node know of each other's splices.
@@ -134,6 +136,7 @@ package final class Inlet: @unchecked Sendable {
         for _ in 0..<Self.leftOutAtOnce {
             guard let feed, feed.packets != nil, !hasNews else { return .nothing }
             if let lost = feed.takeSkipped() { return .lapped(lost: lost) }
+            if let entrance, holds(entrance, feed) { return .nothing }
             switch feed.packets!.peek() {
             case .packet(let grain):
                 lastSignal = .live

@@ -174,6 +174,9 @@ struct ClipSettings: NodeSettings {
 actor ClipSource: DataNode {
     static let clips = Mutex<[String: Clip]>([:])
     static let blockLength: Int64 = 21_333_333
+    /// By how much a packet came later than it should at most, nanoseconds, by ring folder: whose machine is busy.
+    private static let delays = Mutex<[String: Int64]>([:])
+    static func delay(_ folder: String) -> Int64 { delays.withLock { $0[folder] ?? 0 } }
 
     static let kind = KindDeclaration(
         "source.clip", "Plays a clip.",
@@ -223,6 +226,8 @@ actor ClipSource: DataNode {
         guard due <= context.timeline.now.nanoseconds else {
             return .until(context.timeline.instant(of: MediaTime(nanoseconds: due)))
         }
+        let delay = context.timeline.now.nanoseconds - due
+        Self.delays.withLock { $0[context.services.ringFolder] = max($0[context.services.ringFolder] ?? 0, delay) }
         var grain = pictureDue <= blockDue ? picture(zero) : sound(zero)
         if pictureDue <= blockDue { next += 1 } else { block += 1 }
         isLost = isLost || settings.isMute
