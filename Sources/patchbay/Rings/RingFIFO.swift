@@ -2,7 +2,6 @@
 // other process does, on a thread of its own: a program that is slow, stopped or not there costs the writer nothing, gets
 // every grain whole, and is what `ring info` shows as the reader "fifo".
 import CLinux
-import CRingLayout
 import Engine
 import FrameCache
 import Media
@@ -90,38 +89,9 @@ final class RingFIFO: Sendable {
         let ring = try place.ring(name, populates: true)
         guard let format = ring.streamFormat else { return }
         let stream = try GrainStream(format, .raw)
-        var reader: FrameRingReader
-        do throws(RingError) { reader = try FrameRingReader(joining: ring, leases: 1, name: "fifo") } catch {
+        var output = RingOutput(to: pipe)
+        do throws(RingError) { _ = try output.copy(ring, as: stream, from: .newest, name: "fifo") } catch {
             throw RingCommandFault(error, name, place)
         }
-        var bytes: [UInt8] = []
-        while true {
-            switch reader.next() {
-            case .frame(let lease):
-                bytes.removeAll(keepingCapacity: true)
-                stream.append(lease.bytes, lease.grain, to: &bytes)
-                guard writeAll(bytes, to: pipe) else { return }
-            case .none(let state):
-                guard state != UInt32(PBR_STATE_ENDED), state != UInt32(PBR_STATE_REMOVED) else { return }
-                reader.wait(until: linux_monotonic_nanoseconds() + 500_000_000)
-            case .corrupt: guard !ring.isCorrupt else { return }
-            case .lapped: break
-            case .leasesSpent: break
-            }
-        }
-    }
-}
-
-/// Writes all of it, waiting for as long as that takes; false when nobody reads any more.
-func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
-    bytes.withUnsafeBytes { all in
-        var rest = all[...]
-        while !rest.isEmpty {
-            let count = write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
-            if count < 0, linux_errno() == EINTR { continue }
-            guard count > 0 else { return false }
-            rest = rest.dropFirst(count)
-        }
-        return true
     }
 }
