@@ -70,7 +70,7 @@ package actor Engine {
     var needed: Set<InputPlace> = []
     private(set) var isDraining = false
     private var isInTransaction = false
-    private var transactionQueue: [CheckedContinuation<Void, Never>] = []
+    var transactionQueue: [CheckedContinuation<Void, Never>] = []
     private var finishWaiters: [CheckedContinuation<Void, Never>] = []
 
     package init(
