@@ -1,6 +1,8 @@
 // Four times a second: signals and formats that are to be told of; once a second: rates, and the places of readers that
-// died; once a minute: old latencies weigh half. On a thread of its own that waits on a futex: a task that sleeps allocates each time. What it reads are atomics, what it sweeps are locks
+// died; every ten seconds: memory that nodes left which have gone; once a minute: old latencies weigh half. On a thread of
+// its own that waits on a futex: a task that sleeps allocates each time. What it reads are atomics, what it sweeps are locks
 // of the dead, so that it never waits for a node; in steady state it allocates nothing.
+import CLinux
 import Media
 import Meters
 import Rings
@@ -14,12 +16,15 @@ package final class StatusSampler: Sendable {
         /// Those of nodes that have one.
         var budgets: [NodeBudget] = []
         var looks = 0
+        /// Nodes have come, gone or been made anew since memory was last given back.
+        var hasChanged = false
         /// What else is looked at once a second.
         var others: [@Sendable () -> Void] = []
     }
 
     private static let period = MediaTime.milliseconds(250).nanoseconds
     private static let looksInSecond = 4
+    private static let looksInRelease = 40
     private static let looksInMinute = 240
     private let state = Mutex(State())
     private let clock: any EngineClock
@@ -35,7 +40,9 @@ package final class StatusSampler: Sendable {
 
     /// From now on these are looked at, and no others.
     func watch(_ ports: [OutletPort], _ inlets: [InletFigures], _ budgets: [NodeBudget]) {
-        state.withLock { state in (state.ports, state.inlets, state.budgets) = (ports, inlets, budgets) }
+        state.withLock { state in
+            (state.ports, state.inlets, state.budgets, state.hasChanged) = (ports, inlets, budgets, true)
+        }
     }
 
     /// From now on `look` is called once a second too. In steady state it must not allocate.
@@ -58,9 +65,21 @@ package final class StatusSampler: Sendable {
             let now = clock.monotonic
             if now >= due {
                 sample(at: now)
+                if isReleaseDue() { malloc_trim(0) }
                 due = now + Self.period
             }
             doorbell.park(seen, until: due)
+        }
+    }
+
+    /// What nodes held lies between what others hold, and malloc gives back only what lies behind everything: patch after
+    /// patch the process grows by the holes. Whole pages of those are given back here, in less than a millisecond, in which
+    /// nobody else can allocate: so not behind each patch, and not while nothing changes.
+    private func isReleaseDue() -> Bool {
+        state.withLock { state in
+            guard state.hasChanged, state.looks % Self.looksInRelease == 0 else { return false }
+            state.hasChanged = false
+            return true
         }
     }
 
