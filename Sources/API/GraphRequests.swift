@@ -42,15 +42,18 @@ package struct GraphChangeAnswer: Sendable {
     package var revision: String
     /// The plan on one line.
     package var summary: String
+    /// Whether the history has it.
+    package var isStored: Bool
 
-    package init(json: [UInt8], revision: String, summary: String) {
-        (self.json, self.revision, self.summary) = (json, revision, summary)
+    package init(json: [UInt8], revision: String, summary: String, isStored: Bool = true) {
+        (self.json, self.revision, self.summary, self.isStored) = (json, revision, summary, isStored)
     }
 
     var response: Response {
         var response = Response.json(json, caching: .noCache)
         response.headers.add("etag", "\"\(revision)\"")
         response.headers.add("patchbay-plan", summary)
+        if !isStored { response.headers.add("patchbay-history", "waiting") }
         return response
     }
 }

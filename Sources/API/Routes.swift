@@ -43,7 +43,9 @@ extension Router {
             method: method, action: action, summary: summary, requestTypes: types,
             queries: GraphParameter.ofChanging, headers: GraphParameter.headers,
             outcomes: [
-                .json("The document afterwards; the header Patchbay-Plan counts what was done. Of a dry run, the plan")
+                .json(
+                    "The document afterwards; the header Patchbay-Plan counts what was done. Of a dry run, the plan. "
+                        + "`Patchbay-History: waiting`: it runs, and a crash now would undo it, since the disk hangs")
             ],
             problems: [
                 .conflict, .revisionMismatch, .bodyTooLarge, .unsupportedMediaType, .invalidGraph, .upstreamFailed,

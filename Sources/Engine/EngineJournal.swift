@@ -82,9 +82,11 @@ extension Engine {
 
     /// Waits a moment for outcomes to reach the disk, so that what was answered outlives a crash. A disk that hangs
     /// holds up nobody for longer than the journal's patience.
-    package func settleHistory() async {
-        guard let journal = services.journal else { return }
-        _ = await raced(within: journal.patience) { await journal.settled() }
+    /// - Returns: whether they have, or there is no history.
+    func settleHistory() async -> Bool {
+        guard let journal = services.journal else { return true }
+        guard case .answered = await raced(within: journal.patience, { await journal.settled() }) else { return false }
+        return journal.report.fault == nil
     }
 
     // MARK: The start

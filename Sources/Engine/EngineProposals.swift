@@ -7,11 +7,11 @@ extension Engine {
     @discardableResult
     package func propose(_ proposal: Proposal) async throws(GraphRefusal) -> Commit {
         if !proposal.isDryRun { try await approach(proposal.at) }
-        let (commit, isIntended) = try await transact(proposal)
+        var (commit, isIntended) = try await transact(proposal)
         // Behind the transaction: whoever comes next does not wait for this one's disk.
         if isIntended {
-            await settleHistory()
-            trip(.outcomeWritten)
+            commit.isStored = await settleHistory()
+            if commit.isStored { trip(.outcomeWritten) }
         }
         return commit
     }

@@ -74,4 +74,6 @@ package struct Commit: Sendable {
     package let report: JSON
     /// The plan on one line: `started=1 stopped=0 …`.
     package let summary: String
+    /// Whether a crash from here on finds it done: false where the history's disk did not answer in time.
+    package var isStored = true
 }

@@ -28,7 +28,8 @@ struct EnginePlane: ControlPlane {
                 json: commit.report.utf8(pretty: false), revision: commit.revision, summary: commit.summary)
         }
         let (json, revision) = await engine.shownGraph(GraphView(change.aspect))
-        return GraphChangeAnswer(json: json, revision: revision, summary: commit.summary)
+        return GraphChangeAnswer(
+            json: json, revision: revision, summary: commit.summary, isStored: commit.isStored)
     }
 
     /// What may not come into the document, neither over HTTP nor by a rule that did.

@@ -62,6 +62,13 @@ import Testing
         #expect(stale.status == 412)
     }
 
+    @Test func whatIsNotStoredYetIsSaid() {
+        var answer = GraphChangeAnswer(json: Array("{}".utf8), revision: "3", summary: "started=1")
+        #expect(answer.response.headers["patchbay-history"] == nil)
+        answer.isStored = false
+        #expect(answer.response.status == 200 && answer.response.headers["patchbay-history"] == "waiting")
+    }
+
     @Test func parametersOfChangesAreReadAndChecked() async throws {
         let service = makeService()
         let type = [("Host", "localhost"), ("Content-Type", "application/json")]

@@ -20,24 +20,29 @@ private final class MemoryJournal: TransactionJournal {
         var entries: [JournalEntry] = []
         var fault: JournalFault?
         var isHanging = false
+        var hangsBehindIntent = false
+        var patience: MediaTime
         var waiting: [CheckedContinuation<Void, Never>] = []
     }
-    let patience: MediaTime
+    var patience: MediaTime { state.withLock { $0.patience } }
     let lastNumber: Int
     let lastEventID: UInt64 = 0
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     init(lastNumber: Int = 0, patience: MediaTime = .seconds(20)) {
-        (self.lastNumber, self.patience) = (lastNumber, patience)
+        self.lastNumber = lastNumber
+        state = Mutex(State(patience: patience))
     }
 
     var lines: [Line] { state.withLock { $0.lines } }
     var entries: [JournalEntry] { state.withLock { $0.entries } }
     func refuse(_ fault: JournalFault?) { state.withLock { $0.fault = fault } }
     func hang() { state.withLock { $0.isHanging = true } }
+    /// The disk hangs as soon as the next intent is written, and nobody waits for it for long.
+    func hangBehindIntent() { state.withLock { $0.hangsBehindIntent = true } }
     func recover() {
         let waiting = state.withLock { state in
-            state.isHanging = false
+            (state.isHanging, state.patience) = (false, .seconds(20))
             defer { state.waiting = [] }
             return state.waiting
         }
@@ -63,6 +68,10 @@ private final class MemoryJournal: TransactionJournal {
         await disk()
         if let fault = state.withLock({ $0.fault }) { throw fault }
         add(.intent(entry.number), entry)
+        state.withLock { state in
+            guard state.hangsBehindIntent else { return }
+            (state.isHanging, state.hangsBehindIntent, state.patience) = (true, false, .milliseconds(50))
+        }
     }
     func settle(_ number: Int, _ outcome: JournalOutcome) { add(.outcome(number, outcome)) }
     func record(_ entry: JournalEntry) { add(.record(entry.number), entry) }
@@ -222,6 +231,23 @@ private final class MemoryJournal: TransactionJournal {
         journal.recover()
         try await test.patch(Self.second)
         #expect(await test.engine.nodeNames == ["probe", "second", "source"])
+        #expect(await test.engine.drain(within: .seconds(20)))
+    }
+
+    @Test("Where the disk hangs behind the intent, the change is done, and whoever asked hears that it is not stored")
+    func hangingBehindIntent() async throws {
+        let journal = MemoryJournal()
+        let test = try await running(journal)
+        journal.hangBehindIntent()
+        let patch = try JSONPatch(json: Self.second)
+        let commit = try await test.engine.propose(Proposal(.patch(patch), by: .person("ada")))
+        #expect(!commit.isStored)
+        #expect(await test.engine.nodeNames == ["probe", "second", "source"])
+        #expect(
+            journal.lines.contains(.intent(2)) && journal.lines.contains(.outcome(2, .committed)), "\(journal.lines)")
+        journal.recover()
+        let next = JSONPatch([.remove(["nodes", "second"])])
+        #expect(try await test.engine.propose(Proposal(.patch(next), by: .person("ada"))).isStored)
         #expect(await test.engine.drain(within: .seconds(20)))
     }
 
