@@ -28,6 +28,12 @@ package struct VideoEncoderSettings: Sendable, Hashable {
 
     package init(encoder: String) { self.encoder = encoder }
 
+    /// Encoders that can be told that a forced key frame must be one where a decoder can start (an IDR picture).
+    private static let startForcers: Set = ["libx264", "libx265"]
+
+    /// Whether a forced key frame is one where a decoder can start, and nothing refers to what lies before it.
+    var forcesStarts: Bool { Self.startForcers.contains(encoder) && options["forced-idr"] == nil }
+
     func apply(to context: UnsafeMutablePointer<AVCodecContext>) {
         if let bitRate { context.pointee.bit_rate = bitRate.bitsPerSecond }
         if let maximumBitRate { context.pointee.rc_max_rate = maximumBitRate.bitsPerSecond }
@@ -44,8 +50,7 @@ package struct VideoEncoderSettings: Sendable, Hashable {
         if let profile { all["profile"] = profile }
         if let preset { all["preset"] = preset }
         if let tune { all["tune"] = tune }
-        // A forced key frame must be one where a decoder can start.
-        if ["libx264", "libx265"].contains(encoder) { all["forced-idr"] = "1" }
+        if Self.startForcers.contains(encoder) { all["forced-idr"] = "1" }
         for (key, value) in options { all[key] = value }
         if let (key, value) = hdrParameters(hdr) {
             all[key] = all[key].map { value + ":" + $0 } ?? value

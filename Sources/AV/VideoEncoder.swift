@@ -12,6 +12,8 @@ package struct PictureInput {
     package var pts: Int64
     package var duration: Int64 = 0
     package var isKeyForced = false
+    /// The timeline goes on here from somewhere else. The picture begins a GOP; only where the encoder `goesOnBehindBreaks`.
+    package var isBehindBreak = false
     /// Nil: as the input format says.
     package var isTopFieldFirst: Bool?
     /// CEA-608/708 cc_data, three bytes a triplet; empty where there is none. Copied.
@@ -30,6 +32,9 @@ package struct PictureInput {
 package struct VideoEncoder: ~Copyable {
     /// Nil where the encoder takes the input as it is; else what is done to it, for people.
     package let conversion: String?
+    /// Whether one encoder codes what lies behind a break of the timeline as well, as a new one would: nothing refers across
+    /// the break, and decoding times before the first picture are those of its own side. Others end before the break.
+    package let goesOnBehindBreaks: Bool
     /// The outcome; its extradata may be completed by the first key frame.
     package private(set) var format: CodedFormat
     /// The packet that `receive` answered with.
@@ -57,6 +62,7 @@ package struct VideoEncoder: ~Copyable {
         let format = try Self.outcome(core, input.picture, chosen)
         // Nothing may throw once a field is set: a half-made value has no deinit.
         conversion = converter == nil ? nil : "\(input.pixelFormat) to \(chosen), which \(settings.encoder) takes"
+        goesOnBehindBreaks = settings.forcesStarts
         self.format = format
         sets = NALCodec(codec: format.codec).map { ParameterSets($0, extradata: format.extradata) }
         grid = TimeGrid(numerator: timeBase.numerator, denominator: timeBase.denominator)
@@ -146,8 +152,10 @@ package struct VideoEncoder: ~Copyable {
             point(frame, at: bytes, input.planes)
         }
         picture.describe(frame, as: input.picture, pixelFormat)
-        frame.pointee.pict_type = picture.isKeyForced ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE
-        frame.pointee.pts = grid.tick(pts: picture.pts, duration: picture.duration, token: picture.token)
+        let isStart = picture.isKeyForced || picture.isBehindBreak
+        frame.pointee.pict_type = isStart ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE
+        frame.pointee.pts = grid.tick(
+            pts: picture.pts, duration: picture.duration, token: picture.token, isBehindBreak: picture.isBehindBreak)
         let outcome = core.send(frame)
         if case .taken = outcome {} else { grid.retract() }
         return outcome

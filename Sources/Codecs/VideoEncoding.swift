@@ -185,9 +185,11 @@ final class VideoEncoding: CodecWork {
             return .busy
         case .frame(let lease):
             if isBehindHole(lease.grain) { isDiscontinuity = true }
-            // Encoders number decoding times by the pictures that came before: across a hole those would be of the
-            // other side. So one encoder ends before the hole and another begins after it.
-            guard isBegun, isDiscontinuity || lease.grain.isDiscontinuity else { return send(lease, box) }
+            guard isBegun, isDiscontinuity || lease.grain.isDiscontinuity, !box.encoder.goesOnBehindBreaks else {
+                return send(lease, box)
+            }
+            // Decoding times are numbered by the pictures that came before: across a hole those would be of the other side.
+            // So one encoder ends before the hole and another begins behind it. What it still holds takes a while to code.
             held = consume lease
             return .renew
         }
@@ -217,6 +219,7 @@ final class VideoEncoding: CodecWork {
         picture.duration = grain.duration
         // What follows a hole must be decodable by itself.
         picture.isKeyForced = grain.isDiscontinuity
+        picture.isBehindBreak = isBegun && grain.isDiscontinuity
         if grain.flags & PBR_GRAIN_INTERLACED != 0 {
             picture.isTopFieldFirst = grain.flags & PBR_GRAIN_TOP_FIELD_FIRST != 0
         }

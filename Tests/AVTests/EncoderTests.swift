@@ -173,6 +173,65 @@ func presentationTimes(_ bytes: [UInt8]) -> [Int64] {
         #expect(brands.contains("cmfc"))
     }
 
+    @Test(
+        "What lies behind a break is coded by the same encoder, as by one of its own, and nothing is coded in one go",
+        arguments: ["libx264", "libx265"], [Int64(146_000_000), -3_000_000_000, 20_000_000])
+    func breaks(_ name: String, _ jump: Int64) throws {
+        var settings = VideoEncoderSettings(encoder: name)
+        (settings.preset, settings.gop, settings.bFrames, settings.threads) = ("ultrafast", 250, 2, 1)
+        settings.options =
+            name == "libx264"
+            ? ["x264-params": "b-adapt=0:scenecut=0:rc-lookahead=10:b-pyramid=none"]
+            : ["x265-params": "log-level=error:pools=none:b-adapt=0:scenecut=0:rc-lookahead=10:b-pyramid=0"]
+        let format = try Self.format("yuv420p", rate: Rational(50, 1))
+        let (period, count): (Int64, Int64) = (20_000_000, 24)
+        let second = Self.start + (count - 1) * period + jump
+        let times = (0..<count).map { Self.start + $0 * period } + (0..<count).map { second + $0 * period }
+
+        var encoder = try VideoEncoder(settings, input: format)
+        let goesOn = encoder.goesOnBehindBreaks
+        #expect(goesOn)
+        let lender = Lender()
+        let picture = [UInt8](repeating: 100, count: format.planes.size)
+        var packets: [EncodedPacket] = []
+        func drain(_ encoder: inout VideoEncoder) throws -> Int {
+            var count = 0
+            while true {
+                switch encoder.receive() {
+                case .packet: packets.append(encoder.packet)
+                case .none, .end: return count
+                case .failed(let fault): throw fault
+                }
+                count += 1
+            }
+        }
+        for (index, time) in times.enumerated() {
+            try picture.withUnsafeBytes { bytes in
+                var input = PictureInput(address: try #require(bytes.baseAddress), pts: time)
+                (input.duration, input.isBehindBreak) = (period, index == Int(count))
+                guard case .taken = encoder.send(input, lender: lender, buffer: 7) else {
+                    Issue.record("refused")
+                    return
+                }
+            }
+            // A mini-GOP at most; an encoder that ended here would give out all that it looked ahead.
+            let made = try drain(&encoder)
+            #expect(made <= 3)
+        }
+        _ = encoder.finish()
+        _ = try drain(&encoder)
+
+        let sides = [packets.prefix(Int(count)), packets.dropFirst(Int(count))]
+        #expect(sides[0].map(\.pts).sorted() == times.prefix(Int(count)).map { $0 })
+        #expect(sides[1].map(\.pts).sorted() == times.dropFirst(Int(count)).map { $0 })
+        #expect(packets.indices.filter { packets[$0].isKey } == [0, Int(count)])
+        for side in sides {
+            #expect(zip(side, side.dropFirst()).allSatisfy { $0.dts < $1.dts })
+            #expect(side.allSatisfy { $0.dts <= $0.pts })
+        }
+        #expect(sides[0].map { $0.dts - Self.start } == sides[1].map { $0.dts - second })
+    }
+
     @Test func hevcCarriesHDR10() throws {
         let scratch = try Scratch()
         var settings = VideoEncoderSettings(encoder: "libx265")

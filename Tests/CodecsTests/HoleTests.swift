@@ -47,7 +47,11 @@ import Testing
     @Test(
         "More than one missing picture is a discontinuity, exactly there",
         arguments: [40...41, 40...44, 73...75, 50...99] as [ClosedRange<Int>],
-        [["preset": "ultrafast", "gop": "1s"], ["preset": "veryfast", "gop": "1s", "bframes": 3]] as [JSON])
+        [
+            ["preset": "ultrafast", "gop": "1s"], ["preset": "veryfast", "gop": "1s", "bframes": 3],
+            // Ends before a hole, and another begins behind it.
+            ["preset": "veryfast", "gop": "1s", "bframes": 2, "options": ["forced-idr": "0"]],
+        ] as [JSON])
     func several(_ missing: ClosedRange<Int>, _ encoder: JSON) async throws {
         let scratch = try Scratch()
         let playlist = try await written(without: missing, scratch, encoder: encoder)
