@@ -78,8 +78,10 @@ package actor PatternSource: DataNode {
             ]
         })
 
-    /// Behind by more than this, nanoseconds, pictures are left out instead of being made late.
+    /// Behind by more than this, nanoseconds, pictures and sound are left out instead of being made late.
     private static let catchUp: Int64 = 1_000_000_000
+    /// Rings of sound are long.
+    private static let blocksAtOnce: Int64 = 8
 
     package nonisolated let context: NodeContext
     package nonisolated var unownedExecutor: UnownedSerialExecutor { context.executor }
@@ -93,7 +95,7 @@ package actor PatternSource: DataNode {
     private var nextFrame: Int64 = 0
     private var nextBlock: Int64 = 0
     private var framePace = SourcePace()
-    private var blockPace = SourcePace()
+    private var blockPace = SourcePace(burst: blocksAtOnce)
     private var isEnding = false
     private var hasStarted = false
 
@@ -169,10 +171,20 @@ package actor PatternSource: DataNode {
     private var blockIsDue: Int64 { blockPace.due(blockTime(nextBlock + 1).nanoseconds) }
 
     private func skipWhatIsTooLate(_ now: Int64) {
-        guard now - frameTime.nanoseconds > Self.catchUp else { return }
-        let behind = rate.nearestPeriod(at: MediaTime(nanoseconds: now)) - nextFrame
-        context.counters.skipped.wrappingAdd(UInt64(behind), ordering: .relaxed)
-        nextFrame += behind
+        if now - frameTime.nanoseconds > Self.catchUp {
+            let present = rate.nearestPeriod(at: MediaTime(nanoseconds: now))
+            countSkipped(present - nextFrame)
+            nextFrame = present
+        }
+        if now - blockTime(nextBlock + 1).nanoseconds > Self.catchUp {
+            let present = now / blockTime(1).nanoseconds
+            countSkipped(present - nextBlock)
+            nextBlock = present
+        }
+    }
+
+    private func countSkipped(_ grains: Int64) {
+        context.counters.skipped.wrappingAdd(UInt64(max(grains, 0)), ordering: .relaxed)
     }
 
     private func publishFrame() {

@@ -79,6 +79,35 @@ extension EndToEndTests {
             #expect(irregularities(recorded) == [])
         }
 
+        @Test func aProcessThatStoodStillForLongGoesOnInThePresent() throws {
+            let scratch = try Scratch()
+            let engine = try Patchbay(graph(in: scratch), data: scratch)
+            #expect(holds(within: 20) { engine.playlist("/live/test/video.m3u8").contains("#EXTINF") })
+            func breaks() -> [Int] {
+                ["video", "audio"].map {
+                    engine.playlist("/live/test/\($0).m3u8").components(separatedBy: "#EXT-X-DISCONTINUITY\n").count
+                }
+            }
+            // A busy machine may have made one already.
+            let before = breaks()
+            engine.child.signal(SIGSTOP)
+            Thread.sleep(forTimeInterval: 2.5)
+            engine.child.signal(SIGCONT)
+            #expect(holds(within: 20) { zip(before, breaks()).allSatisfy { $0 < $1 } }, "\(before) \(breaks())")
+            // 2 s of 25 pictures and 50 blocks a second, at least.
+            let camera = try engine.get("/v1/nodes/camera").text
+            let skipped = camera.components(separatedBy: "\"skipped\":").last
+                .flatMap { Int($0.prefix(while: \.isNumber)) }
+            #expect(skipped.map { $0 > 110 } == true, "\(camera)")
+            #expect(engine.interrupt() == 0, "\(engine.child.messages)")
+            let name = try #require(scratch.names(in: "data/recordings/test").first)
+            let recorded = try frameNumbers(scratch.file("data/recordings/test/\(name)"), size: Clip.size)
+                .map { Int(try #require($0)) }
+            let steps = zip(recorded, recorded.dropFirst()).map { $1 - $0 }
+            #expect(steps.allSatisfy { $0 >= 1 }, "\(recorded)")
+            #expect(steps.count { $0 > 25 } == 1, "\(recorded) \(engine.child.messages)")
+        }
+
         @Test func aRunEndsWhenItsTimeIsOver() throws {
             let scratch = try Scratch()
             let engine = try Patchbay(graph(in: scratch), data: scratch, ["--for", "3s"])
