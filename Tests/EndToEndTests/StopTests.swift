@@ -6,13 +6,14 @@ import Testing
 
 extension EndToEndTests {
     @Suite struct StopTests {
-        /// First light, small, and a recorder.
+        /// First light, small, and a recorder. Ten pictures wait for an encoder that the machine keeps from running.
         private func graph(in scratch: Scratch) throws -> String {
             try scratch.write(
                 "graph.json",
                 """
                 { "patchbay": 1, "nodes": {
-                  "camera": { "kind": "source.pattern", "settings": { "size": "320x180", "rate": "25" } },
+                  "camera": { "kind": "source.pattern", "settings": { "size": "320x180", "rate": "25" },
+                    "outlets": { "video": { "hold": "400ms" } } },
                   "h264": { "kind": "encode.video", "inputs": { "video": "camera.video" },
                     "settings": { "encoder": "libx264", "preset": "veryfast", "bitrate": "500k", "gop": "1s" } },
                   "aac": { "kind": "encode.audio", "inputs": { "audio": "camera.audio" }, "settings": { "encoder": "aac" } },
@@ -66,7 +67,8 @@ extension EndToEndTests {
             for _ in 0..<3 {
                 let segments = engine.playlist("/live/test/video.m3u8").components(separatedBy: "#EXTINF").count
                 engine.child.signal(SIGSTOP)
-                Thread.sleep(forTimeInterval: 0.5)
+                // Twice what the encoder's ring holds.
+                Thread.sleep(forTimeInterval: 0.8)
                 engine.child.signal(SIGCONT)
                 #expect(
                     holds(within: 20) {
