@@ -21,6 +21,26 @@ import Testing
         #expect(taken == 20 && lost == 0)
     }
 
+    /// Whoever scribbles over a grain's sizes while it is leased changes nothing of what the lease says.
+    @Test func aLeaseSaysWhatItsGrainWasWhenItWasLeased() throws {
+        var writer = try FrameRingWriter(creating: folder.ring(), spec: frameSpec())
+        var reader = try FrameRingReader(joining: writer.mapping)
+        var grain = grain(pts: 7)
+        (grain.size, grain.samples, grain.flags, grain.timecode) = (11, 12, PBR_GRAIN_KEY, 13)
+        (grain.dts, grain.duration, grain.origin) = (14, 15, 16)
+        (grain.ledger_count, grain.ledger.7) = (8, pbr_stamp(stage: 17, at: 18))
+        writer.publish(try writer.filling(), grain)
+        let lease = try reader.lease()
+        #expect(MemoryLayout<pbr_grain>.offset(of: \.ledger) == 80 && lease.buffer == 0)
+        let metadata = writer.mapping.base + Int(writer.mapping.identity.metadata_offset)
+        metadata.initializeMemory(as: UInt8.self, repeating: 0xFF, count: 80)
+        #expect(
+            lease.grain.sequence == 0 && lease.grain.pts == 7 && lease.grain.dts == 14 && lease.grain.duration == 15)
+        #expect(lease.grain.origin == 16 && lease.grain.size == 11 && lease.grain.samples == 12)
+        #expect(lease.grain.flags & PBR_GRAIN_KEY != 0 && lease.grain.timecode == 13 && lease.sideData.isEmpty)
+        #expect(lease.grain.ledger_count == 8 && lease.grain.ledger.7.stage == 17 && lease.grain.ledger.7.at == 18)
+    }
+
     @Test func aReaderThatFallsBehindGoesOnInMidWindow() throws {
         var writer = try FrameRingWriter(creating: folder.ring(), spec: frameSpec(depth: 8))
         var reader = try FrameRingReader(joining: writer.mapping)
