@@ -37,14 +37,15 @@ public enum FrameRead: ~Copyable {
     public let buffer: Int32
     /// Where the part begins that was leased, bytes into the buffer: 0 but where a block of sound was cut.
     private var start: Int32 = 0
-    /// Holds one reference to the seat, so that the place is not given away before the last lease has ended.
+    /// Held, so that the place is not given away before the last lease has ended.
     private let seat: Unmanaged<ReaderSeat>
 
     @inline(__always) init(_ seat: ReaderSeat, _ buffer: Int32, _ metadata: UnsafeMutableRawPointer) {
         head = metadata.load(as: GrainHead.self)
         self.metadata = UnsafeRawPointer(metadata)
         self.buffer = buffer
-        self.seat = Unmanaged.passRetained(seat)
+        seat.hold()
+        self.seat = Unmanaged.passUnretained(seat)
     }
 
     /// A copy. Its stamps are in the ring until here: nothing may depend on them but what is told to people.
@@ -96,12 +97,10 @@ public enum FrameRead: ~Copyable {
     public static func end(handedOver record: UnsafeMutableRawPointer) {
         let record = record.load(as: LeaseRecord.self)
         record.seat._withUnsafeGuaranteedRef { $0.endLease(record.buffer) }
-        record.seat.release()
     }
 
     deinit {
         seat._withUnsafeGuaranteedRef { $0.endLease(buffer) }
-        seat.release()
     }
 }
 
@@ -116,6 +115,7 @@ extension ReaderSeat {
         mapping.unpin(buffer, for: id)
         trip(.leaseEnded)
         mapping.words.row(id).leases.pointee.wrappingSubtract(1, ordering: .relaxed)
+        letGo()
     }
 }
 
@@ -156,7 +156,10 @@ public struct FrameRingReader: ~Copyable, Sendable {
     }
 
     /// Leases outlive the reader; a writer that waited for it need not wait for them.
-    deinit { seat.letWriterGo() }
+    deinit {
+        seat.letWriterGo()
+        seat.letGo()
+    }
 
     /// The sequence that this reader wants next.
     public var position: UInt64 { cursor.sequence }

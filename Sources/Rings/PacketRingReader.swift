@@ -38,6 +38,8 @@ public struct PacketRingReader: ~Copyable, Sendable {
         try self.init(joining: try RingMapping.open(path: path), start: start, name: name)
     }
 
+    deinit { seat.letGo() }
+
     /// The sequence that this reader wants next.
     public var position: UInt64 { cursor.sequence }
     /// Grains between the cursor and the head.

@@ -7,7 +7,7 @@ import CLinux
 public import CRingLayout
 import Synchronization
 
-/// One reader's place. The reader and every lease that outlives it hold on to it; the place is freed with the last.
+/// One reader's place. The reader and every lease that outlives it count as holders; the place is freed with the last.
 ///
 /// `@unchecked Sendable`: everything is set once in `init`; `records` is written there and only read afterwards.
 public final class ReaderSeat: @unchecked Sendable {
@@ -18,6 +18,9 @@ public final class ReaderSeat: @unchecked Sendable {
     public let id: Int
     public let leaseLimit: UInt32
     public let isLossless: Bool
+    /// The reader, and each of its leases. While there are any the seat holds on to itself: a lease counts itself in and out
+    /// here, in two instructions, where retaining would call code that an idle processor has lost.
+    private let holders = Atomic<Int>(1)
 
     /// - Parameters:
     ///   - leases: how many grains this reader may hold at once; a ring without room for them refuses.
@@ -55,6 +58,17 @@ public final class ReaderSeat: @unchecked Sendable {
                 to: LeaseRecord(seat: Unmanaged.passUnretained(self), buffer: Int32(buffer)))
         }
         if isLossless { mapping.losslessReaders.bitwiseOr(1 << UInt64(id), ordering: .sequentiallyConsistent) }
+        _ = Unmanaged.passRetained(self)
+    }
+
+    /// For a lease, by the reader.
+    @inline(__always) func hold() { holders.wrappingAdd(1, ordering: .relaxed) }
+
+    /// By the reader and by each lease when they end, as the last that they do with the seat. Any thread.
+    @inline(__always) func letGo() {
+        // SYNC seat: what each did with the seat comes before what the last one frees.
+        guard holders.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue == 0 else { return }
+        Unmanaged.passUnretained(self).release()
     }
 
     deinit {

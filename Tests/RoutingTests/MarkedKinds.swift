@@ -75,7 +75,8 @@ actor MarkedSource: DataNode {
     private var zero: Int64?
     private var picture: Int64 = 0
     private var block: Int64 = 0
-    private var pace = SourcePace()
+    private var picturePace = SourcePace()
+    private var blockPace = SourcePace()
     private var isEnding = false
 
     init(_ settings: MarkedSettings, in context: NodeContext) {
@@ -98,15 +99,21 @@ actor MarkedSource: DataNode {
         let zero = zero ?? (settings.isFree ? 0 : context.timeline.now.nanoseconds)
         self.zero = zero
         let (pictureDue, blockDue) = (time(ofPicture: picture), (block + 1) * 10_000_000)
+        let isPicture = pictureDue <= blockDue
         if settings.isFree {
             guard video.isReady, audio.isReady else { return .wait }
         } else {
-            let due = pace.due(zero + min(pictureDue, blockDue) + settings.late)
+            let wanted = zero + min(pictureDue, blockDue) + settings.late
+            let due = isPicture ? picturePace.due(wanted) : blockPace.due(wanted)
             let now = context.timeline.now.nanoseconds
             guard due <= now else { return .until(context.timeline.instant(of: MediaTime(nanoseconds: due))) }
-            pace.made(at: now, period: 10_000_000)
+            if isPicture {
+                picturePace.made(at: now, period: time(ofPicture: 1))
+            } else {
+                blockPace.made(at: now, period: 10_000_000)
+            }
         }
-        if pictureDue <= blockDue { giveMarkedPicture(video, zero) } else { giveMarkedBlock(audio, zero) }
+        if isPicture { giveMarkedPicture(video, zero) } else { giveMarkedBlock(audio, zero) }
         return .again
     }
 
