@@ -105,7 +105,7 @@ package final class NodeRunner: LaneResident, @unchecked Sendable {
     func prepare(within limit: MediaTime) async throws(NodeFault) {
         let node = node
         let alarm = Task { [context] in
-            do { try await Task.sleep(nanoseconds: UInt64(limit.nanoseconds)) } catch { return }
+            do { try await sleepInSlices(for: limit) } catch { return }
             context.interrupt(true)
         }
         let outcome = await raced(within: limit + Self.patience) { () async -> NodeFault? in
