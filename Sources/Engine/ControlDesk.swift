@@ -19,6 +19,15 @@ package final class ControlDesk: Sendable {
         var vetting: GraphVetting?
         /// Control nodes that run, by id.
         var running: [String: any ControlNode] = [:]
+        /// How many contexts were made.
+        var contexts: UInt64 = 0
+        /// What control nodes leave to those that are made in their place.
+        var legacies: [String: Legacy] = [:]
+    }
+    private struct Legacy {
+        /// Number of the context of the node that may replace it.
+        let context: UInt64
+        var value: (any Sendable)?
     }
     private let state = Mutex(State())
     package let decisions = DecisionLog()
@@ -46,6 +55,31 @@ package final class ControlDesk: Sendable {
     /// All of them, by id.
     package var nodes: [(id: String, node: any ControlNode)] {
         state.withLock { $0.running }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+
+    // MARK: What they leave
+
+    /// A node begins: what the one before it left is its own to replace from here on, and no other's.
+    func nextContext(of id: String) -> UInt64 {
+        state.withLock { state in
+            state.contexts += 1
+            state.legacies[id] = Legacy(context: state.contexts, value: state.legacies[id]?.value)
+            return state.contexts
+        }
+    }
+
+    /// One that has been replaced or removed already, and comes to its end meanwhile, leaves nothing more.
+    func leave(_ value: any Sendable, of id: String, in context: UInt64) {
+        state.withLock { state in
+            if state.legacies[id]?.context == context { state.legacies[id]?.value = value }
+        }
+    }
+
+    func legacy(of id: String) -> (any Sendable)? { state.withLock { $0.legacies[id]?.value } }
+
+    /// Lets go of what all other nodes left.
+    func keepLegacies(where isWanted: (String) -> Bool) {
+        state.withLock { state in state.legacies = state.legacies.filter { isWanted($0.key) } }
     }
 
     // MARK: What they see

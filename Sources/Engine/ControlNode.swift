@@ -45,6 +45,8 @@ package final class ControlContext: Sendable {
     private let services: EngineServices
     private let next = Mutex<Int64?>(nil)
     private let isStirred = Atomic<Bool>(false)
+    /// Grows from one control node that is made to the next.
+    private let number: UInt64
     /// Wakes whoever calls the node.
     private let ring: @Sendable () -> Void
 
@@ -52,6 +54,7 @@ package final class ControlContext: Sendable {
         self.id = id
         self.services = services
         self.ring = ring
+        number = services.control.nextContext(of: id)
     }
 
     /// CLOCK_MONOTONIC of the injected clock, nanoseconds.
@@ -81,6 +84,12 @@ package final class ControlContext: Sendable {
     /// Has this node know something again after a start of the engine. Written behind: what is kept in the last moment before
     /// a crash may be lost.
     package func keep(_ memory: JSON?) { services.journal?.keep(memory, of: id) }
+
+    /// What the node left that this one was made in the place of (a restart, a setting that is not live). Of this run alone,
+    /// and forgotten with the node.
+    package var legacy: (any Sendable)? { services.control.legacy(of: id) }
+    /// Leaves something to the node that may be made in this one's place; the newest holds.
+    package func leave(_ legacy: any Sendable) { services.control.leave(legacy, of: id, in: number) }
 
     /// Tells of something that happened to this node.
     package func tell(_ type: EventType, cause: String?, data: JSON) {

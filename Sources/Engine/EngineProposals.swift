@@ -62,6 +62,7 @@ extension Engine {
         }
         if let changes { services.journal?.record(changes) }
         services.journal?.keepMemories { draft.target[$0] != nil }
+        services.control.keepLegacies { draft.target[$0] != nil }
         services.journal?.noteEvent(services.events.lastID)
         if proposal.author == .file, case .document(let document) = proposal.change { tookFile(document.json) }
         return intent != nil

@@ -68,9 +68,6 @@ package struct FailoverMachine: Sendable {
         let until: Int64
     }
 
-    /// So many switches are kept, newest first.
-    package static let historyLimit = 100
-
     var inputs: [InputHealth] = []
     package private(set) var timing = FailoverTiming()
     /// What is selected.
@@ -78,7 +75,7 @@ package struct FailoverMachine: Sendable {
     /// What somebody chose.
     package private(set) var choice: String?
     package private(set) var isExhausted = false
-    package private(set) var history: [SwitchRecord] = []
+    private(set) var past: FailoverHistory
     var pending: Pending?
     /// Whether that still holds, within one event.
     var isReadyingWanted = false
@@ -89,7 +86,8 @@ package struct FailoverMachine: Sendable {
     /// When something will be due that no event tells.
     package private(set) var deadline: Int64?
 
-    package init() {}
+    /// - Parameter past: what happened before the node was made anew.
+    package init(_ past: FailoverHistory = FailoverHistory()) { self.past = past }
 
     /// Takes one event in; `now` never goes back.
     package mutating func handle(_ event: Event, at now: Int64) -> [Action] {
@@ -152,14 +150,15 @@ package struct FailoverMachine: Sendable {
         let isFirst = inputs.isEmpty && active == nil
         let old = Dictionary(uniqueKeysWithValues: inputs.map { ($0.input.name, $0) })
         inputs = wanted.map { input in
-            var health = old[input.name] ?? InputHealth(input)
+            var health = old[input.name] ?? InputHealth(input, past.take(input.name))
             health.isNew = health.isNew || old[input.name] == nil && !isFirst
             health.input = input
             return health
         }
         inputs.sort { $0.isBetter(than: $1) }
-        for name in old.keys.sorted() where health(name) == nil {
-            if old[name]?.isOpen ?? false { actions.append(.close(name)) }
+        for (name, gone) in old.sorted(by: { $0.key < $1.key }) where health(name) == nil {
+            past.keep(gone)
+            if gone.isOpen { actions.append(.close(name)) }
             if pending?.name == name { endPending(.unknownInput, &actions) }
         }
         if let chosen = choice, health(chosen) == nil { choice = nil }
@@ -331,8 +330,7 @@ package struct FailoverMachine: Sendable {
         _ name: String, _ reason: SwitchReason, _ detail: String, _ now: Int64, _ actions: inout [Action]
     ) {
         let record = SwitchRecord(at: now, from: active, to: name, reason: reason, detail: detail)
-        history.insert(record, at: 0)
-        if history.count > Self.historyLimit { history.removeLast() }
+        past.add(record)
         restore(name, &actions)
         if reason.isAutomatic, name != active { damp(now) }
         change(name) { $0.isNew = false }

@@ -46,6 +46,8 @@ package actor FailoverNode: ControlNode {
     var keyframeMeter: JSON?
     /// The choice that outlives the engine.
     private var kept: String?
+    /// How long the history was that a successor would have.
+    private var left = 0
     private var nextRequest: UInt64 = 0
     private var asked: [UInt64: CheckedContinuation<FailoverMachine.ChoiceOutcome, Never>] = [:]
     private var outcomes: [(UInt64, FailoverMachine.ChoiceOutcome)] = []
@@ -73,6 +75,7 @@ package actor FailoverNode: ControlNode {
     // MARK: What happens
 
     package func began() async {
+        if let past = context.legacy as? FailoverHistory { machine = FailoverMachine(past) }
         await find()
         if let chosen = context.memory?["choice"]?.string {
             perform(machine.handle(.remembered(chosen), at: context.now))
@@ -244,6 +247,10 @@ package actor FailoverNode: ControlNode {
             // `open` has the engine do what the machine needs.
             case .open, .close: continue
             }
+        }
+        if machine.entries != left {
+            left = machine.entries
+            context.leave(machine.legacy)
         }
         guard machine.choice != kept else { return }
         kept = machine.choice

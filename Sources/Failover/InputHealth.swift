@@ -16,13 +16,16 @@ struct InputHealth: Sendable {
     private var deafUntil = Int64.min
     /// When it was opened or selected: silence is counted from then.
     private(set) var awaitedSince: Int64?
-    private(set) var errors: [InputError] = []
+    private(set) var errors: [InputError]
+    /// How many were added here.
+    private(set) var errorsMade = 0
     /// It was added a while ago and has not been judged yet.
     var isNew = false
     var nextProbe: Int64?
     private var raised: [String: (kind: ConditionKind, detail: String)] = [:]
 
-    init(_ input: FailoverInput) { self.input = input }
+    /// - Parameter errors: what went wrong with it before, newest first.
+    init(_ input: FailoverInput, _ errors: [InputError] = []) { (self.input, self.errors) = (input, errors) }
 
     var isOpen: Bool { awaitedSince != nil }
     /// A cold one that was opened and has not delivered yet.
@@ -114,6 +117,7 @@ struct InputHealth: Sendable {
         if isDegraded, errors.first?.reason == reason, errors.first?.detail == detail { return }
         errors.insert(InputError(at: now, reason: reason, detail: detail), at: 0)
         if errors.count > Self.errorLimit { errors.removeLast() }
+        errorsMade += 1
         degradedSince = degradedSince ?? now
     }
 

@@ -334,7 +334,7 @@ extension [FailoverMachine.Action] {
             bench.now += 1
             _ = bench.hear("main", "backup")
         }
-        #expect(bench.machine.history.count == FailoverMachine.historyLimit)
+        #expect(bench.machine.history.count == FailoverHistory.longest)
         #expect(bench.machine.health("main")?.errors.count == InputHealth.errorLimit)
     }
 }
