@@ -1,4 +1,5 @@
-// How loud a track is by EBU R128, measured by libebur128: momentary (400 ms), short-term (3 s), integrated, true peak.
+// How loud a track is by EBU R128: momentary (400 ms), short-term (3 s) and integrated measured by libebur128, true peak by
+// ourselves.
 import CEBUR128
 package import Media
 
@@ -23,6 +24,7 @@ package struct LoudnessMeter: ~Copyable {
     /// A block, channel beside channel, as libebur128 wants it.
     private let scratch: UnsafeMutablePointer<Float>
     private let room: Int
+    private var truePeak: TruePeakMeter
 
     /// Nil where libebur128 can't measure that: more than 64 channels, less than 16 samples or more than 2.8 million a
     /// second, or no memory.
@@ -30,12 +32,13 @@ package struct LoudnessMeter: ~Copyable {
         let channels = format.layout.channels
         guard
             let state = ebur128_init(
-                UInt32(clamping: channels), UInt(clamping: format.sampleRate), ebur128_all_modes())
+                UInt32(clamping: channels), UInt(clamping: format.sampleRate), ebur128_loudness_modes())
         else { return nil }
         self.format = format
         self.state = state
         room = max(format.blockSamples, 0) * channels
         scratch = .allocate(capacity: max(room, 1))
+        truePeak = TruePeakMeter(channels: channels, room: format.blockSamples)
         for (channel, place) in places(of: format.layout).enumerated() {
             _ = ebur128_set_channel(state, UInt32(channel), Int32(place.rawValue))
         }
@@ -60,6 +63,7 @@ package struct LoudnessMeter: ~Copyable {
             read(start + channel * place, channel, count)
         }
         _ = ebur128_add_frames_float(state, scratch, count)
+        truePeak.hear(count)
     }
 
     private func read(_ start: UnsafeRawPointer, _ channel: Int, _ count: Int) {
@@ -76,26 +80,24 @@ package struct LoudnessMeter: ~Copyable {
     private func copy<Sample: BitwiseCopyable>(
         _ start: UnsafeRawPointer, _ channel: Int, _ count: Int, _ value: (Sample) -> Float
     ) {
-        let channels = format.layout.channels
+        let (channels, pitch) = (format.layout.channels, format.samplePitch)
+        let window = truePeak.window(channel)
         for i in 0..<count {
-            let sample = value(start.loadUnaligned(fromByteOffset: i * format.samplePitch, as: Sample.self))
+            let sample = value(start.loadUnaligned(fromByteOffset: i * pitch, as: Sample.self))
             // What is no number would stay in the filters for good.
-            scratch[i * channels + channel] = sample.isFinite ? sample : 0
+            let finite = sample.isFinite ? sample : 0
+            scratch[i * channels + channel] = finite
+            window[i] = finite
         }
     }
 
     /// What was heard so far. Some microseconds; a few times a second is enough.
     package var reading: Reading {
-        var peak = 0.0
-        for channel in 0..<format.layout.channels {
-            var value = 0.0
-            if ebur128_true_peak(state, UInt32(channel), &value) == 0 { peak = max(peak, value) }
-        }
-        return Reading(
+        Reading(
             momentary: loudness { ebur128_loudness_momentary($0, $1) },
             shortTerm: loudness { ebur128_loudness_shortterm($0, $1) },
             integrated: loudness { ebur128_loudness_global($0, $1) },
-            truePeak: peak > 0 ? ebur128_decibels(peak) : nil)
+            truePeak: truePeak.peak > 0 ? ebur128_decibels(Double(truePeak.peak)) : nil)
     }
 
     private func loudness(
