@@ -1,7 +1,7 @@
 // Bench: the whole program beside its rivals and bounds. tools/bench builds and calls it.
 //
-//     Bench [NAME] [--short] [--soak TIME] [--json FILE] --program PATCHBAY --rings RINGBENCH --shm SHM --counter LIBRARY
-//         --hang LIBRARY --root FOLDER
+//     Bench [NAME] [--short] [--soak TIME] [--count N] [--json FILE] --program PATCHBAY --rings RINGBENCH --shm SHM
+//         --selector SELECTOR --counter LIBRARY --hang LIBRARY --root FOLDER
 //
 // Exit code 1: a ratio or a count is past its recorded bound, or a benchmark did not run.
 import CLinux
@@ -13,11 +13,13 @@ struct Options {
     private(set) var chosen = Options.names
     private(set) var isShort = false
     private(set) var jsonFile: String?
-    /// How long the soak goes on, seconds; nil for as long as the form of the run says.
+    /// How long the soak goes on, or whatever is named before, seconds; nil for as long as the form of the run says.
     private(set) var soak: Double?
+    /// How often a failover has to switch; nil for as often as the form of the run says.
+    private(set) var count: Int?
     /// What the soak does, fast, to find out what a leak comes from: names of deeds, or `all`.
     private(set) var deeds: [String] = []
-    private(set) var program = "", rings = "", shm = "", counter = "", hang = "", root = ""
+    private(set) var program = "", rings = "", shm = "", selector = "", counter = "", hang = "", root = ""
     /// Clips, outputs and logs.
     var folder: String { "\(root)/.build/bench" }
     /// The data folder of what runs.
@@ -39,16 +41,21 @@ struct Options {
             case "--json": jsonFile = try value()
             case "--soak":
                 soak = try Self.seconds(value())
-                chosen = [LiveGraph.soak.name]
+                if chosen == Options.names { chosen = [LiveGraph.soak.name] }
+            case "--count":
+                guard let number = Int(try value()), number > 0 else { throw BenchError("--count needs a number") }
+                count = number
             case "--deeds": deeds = try value().split(separator: ",").map(String.init)
             case "--program": program = try value()
             case "--rings": rings = try value()
             case "--shm": shm = try value()
+            case "--selector": selector = try value()
             case "--counter": counter = try value()
             case "--hang": hang = try value()
             case "--root": root = try value()
             // They take their time: only when they are asked for.
-            case "failover", "meters": chosen = [word]
+            case "meters", "alarms": chosen = [word]
+            case let name where Failover.names.contains(name): chosen = [name]
             case let name where (Options.names + LiveGraph.allCases.map(\.name)).contains(name): chosen = [name]
             default:
                 throw BenchError(
@@ -73,7 +80,8 @@ func bench(_ options: Options) throws(BenchError) -> Bool {
     report.head()
     for name in options.chosen {
         switch name {
-        case "failover": try Failover(options).measure(into: &report)
+        case let name where Failover.names.contains(name): try Failover(options).measure(name, into: &report)
+        case "alarms": try FalseAlarms(options).measure(into: &report)
         case "transcode": try Transcode(options).measure(into: &report)
         case "hop": try Lanes(options).measure(into: &report)
         case "ring":

@@ -13,7 +13,9 @@ extension FailoverMachine {
 
     /// How long an input may give nothing. One that is cold takes its time to open, where nobody could be shown instead or it
     /// is to take the place of one that is well.
-    func patience(for health: InputHealth) -> MediaTime {
+    func patience(for health: InputHealth) -> MediaTime { usualPatience(for: health) + (excuse?.length ?? .zero) }
+
+    private func usualPatience(for health: InputHealth) -> MediaTime {
         guard health.isOpening else { return timing.silence }
         let name = health.input.name
         let isAwaited = name == readying?.name || name == pending?.name

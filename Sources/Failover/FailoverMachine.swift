@@ -34,6 +34,8 @@ package struct FailoverMachine: Sendable {
         case remembered(String)
         /// Nobody's choice holds any more.
         case released
+        /// Nobody could look for so long, nanoseconds: the machine was held up, and maybe its inputs with it.
+        case heldUp(Int64)
         /// Time went by.
         case ticked
     }
@@ -81,6 +83,8 @@ package struct FailoverMachine: Sendable {
     var isReadyingWanted = false
     /// What is to be shown as soon as it delivers frames; what is shown is well meanwhile.
     var readying: (name: String, since: Int64)?
+    /// Since it was held up: silence lasts so much longer, until then.
+    var excuse: (length: MediaTime, until: Int64)?
     private var lastAutomatic: Int64?
     private var damping = MediaTime.zero
     /// When something will be due that no event tells.
@@ -121,6 +125,7 @@ package struct FailoverMachine: Sendable {
         case .released:
             choice = nil
             endPending(.replaced, &actions)
+        case .heldUp(let length): excuse(length, now)
         case .ticked: break
         }
     }
@@ -222,6 +227,7 @@ package struct FailoverMachine: Sendable {
     // MARK: What should be
 
     private mutating func settle(_ now: Int64, _ actions: inout [Action]) {
+        if let excuse, now >= excuse.until { self.excuse = nil }
         for index in inputs.indices {
             inputs[index].checkSilence(patience(for: inputs[index]), now)
             inputs[index].recover()
@@ -372,6 +378,7 @@ package struct FailoverMachine: Sendable {
     private func nextInstant(_ now: Int64) -> Int64? {
         var instants = inputs.compactMap { $0.silenceEnd(patience(for: $0)) } + inputs.compactMap(\.nextProbe)
         if let pending { instants.append(pending.until) }
+        if let excuse { instants.append(excuse.until) }
         if let readying { instants.append(readying.since + max(timing.probe, timing.silence).nanoseconds) }
         if let since = choice.flatMap({ health($0)?.degradedSince }) {
             instants.append(since + timing.quiet.nanoseconds)

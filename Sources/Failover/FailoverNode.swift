@@ -28,6 +28,7 @@ package actor FailoverNode: ControlNode {
     private var listening: SignalListening?
     /// While a condition asks what the inputs show.
     private var contentWatches: [ContentWatch] = []
+    private var holdUps = HoldUps()
     private var mustFind = true
     /// What the engine was told to keep open.
     private var needed: Set<String> = []
@@ -97,6 +98,10 @@ package actor FailoverNode: ControlNode {
     }
 
     package func due() async {
+        let now = context.now
+        if let length = holdUps.look(at: now, tolerance: settings.timing.lateness) {
+            perform(machine.handle(.heldUp(length), at: now))
+        }
         if mustFind || isWaking { await find() }
         look()
         await open()
@@ -224,6 +229,8 @@ package actor FailoverNode: ControlNode {
         if isWaking { instants.append(now + Self.longestLook) }
         instants += probes.values
         context.wake(at: instants.min())
+        // What was waited for meanwhile is nobody's hold-up.
+        holdUps.plan(instants.min().map { max($0, now) })
     }
 
     // MARK: What is done

@@ -109,7 +109,7 @@ private struct World {
 
     mutating func happen() {
         let name = "i\(random.next() % 5)"
-        switch random.next() % 12 {
+        switch random.next() % 13 {
         case 0...2: delivering.insert(name)
         case 3, 4: delivering.remove(name)
         case 5: send(.failed(name, detail: "closed"))
@@ -121,6 +121,7 @@ private struct World {
             send(.cleared(name, condition: "black"))
         case 9: send(.chosen(name, request: random.next()))
         case 10: send(random.next() % 2 == 0 ? .released : .restarted(name))
+        case 11: send(.heldUp(Int64(random.next() % 2_000_000_000)))
         default: reconfigure(name)
         }
     }
