@@ -32,7 +32,7 @@ struct FalseAlarms {
         graph.process.samplePeriod = 10_000
         let publishers = try Self.paths.indices.map { (i) throws(BenchError) in
             try ClipPublisher(
-                clip, to: ClipPublisher.srt(Self.paths[i].from), start: 30 * i, loops: true,
+                clip, to: ClipPublisher.srt(Self.paths[i].from), loops: true,
                 log: "\(options.folder)/publisher-\(i).log")
         }
         var watch = try AlarmWatch(graph)
@@ -101,6 +101,12 @@ private struct AlarmWatch {
     private var errors = 0
     /// Looks at which a publisher had given nothing for 80 ms.
     private var stalls = 0
+    /// What was told of while all publishers kept their pace.
+    private var falseAlarms = 0
+    /// When one did not, seconds.
+    private var paused = -Double.infinity
+    /// What a pause leads to comes so much later at most, seconds.
+    private static let echo = 3.0
     private var link: [String: Int] = [:]
     private var missing = 0
 
@@ -136,13 +142,14 @@ private struct AlarmWatch {
 
     /// - Parameter pauses: since the last look, by path.
     mutating func look(at time: Double, _ pauses: [RelayPauses]) throws(BenchError) {
+        if let longest = pauses.map(\.before).max(), longest > 80_000_000 {
+            (stalls, paused) = (stalls + 1, time)
+            say("alarms: a publisher paused at \(short(time)) s, \(words(pauses))")
+        }
         for line in lines(try client.get("/v1/failovers/keeper")) where known.insert(line.text).inserted {
             if line.isSwitch { switches += 1 } else { errors += 1 }
+            if time - paused > Self.echo { falseAlarms += 1 }
             say("alarms: ALARM at \(short(time)) s, \(words(pauses)): \(line.text)")
-        }
-        if let longest = pauses.map(\.before).max(), longest > 80_000_000 {
-            stalls += 1
-            say("alarms: a publisher paused at \(short(time)) s, \(words(pauses))")
         }
         let nodes = try client.nodes()
         var sums: [String: Int] = [:]
@@ -161,8 +168,8 @@ private struct AlarmWatch {
     }
 
     var words: String {
-        "\(switches) switches, \(errors) errors, SRT \(link["received"] ?? 0) received, \(link["lost"] ?? 0) lost at first, "
-            + "\(link["dropped"] ?? 0) for good, \(missing) pictures missing"
+        "\(switches) switches, \(errors) errors, \(falseAlarms) false, \(stalls) pauses, "
+            + "SRT \(link["received"] ?? 0) received, \(link["lost"] ?? 0) lost at first, \(link["dropped"] ?? 0) for good, \(missing) pictures missing"
     }
 
     func tell(_ report: inout Report) {
@@ -172,6 +179,7 @@ private struct AlarmWatch {
         report.add(Figure("alarms.paused", "publishers gave nothing for 80 ms", Double(stalls)))
         report.add(Figure("alarms.missing", "pictures that were not decoded", Double(missing)))
         report.add(Figure("alarms.errors", "errors in the inputs' histories", Double(errors)))
+        report.add(Figure("alarms.false", "of both, while all publishers kept pace", Double(falseAlarms)))
         report.add(Figure("alarms.switches", "switches", Double(switches)))
     }
 }

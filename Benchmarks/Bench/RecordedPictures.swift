@@ -14,6 +14,8 @@ struct RecordedPictures {
     private static let width = 1280
     private static var rows: Int { FrameNumber.side(width: width) }
     private static let rate = 50.0
+    /// Pictures that may come in another order than they are shown.
+    private static let reordered = 4
 
     /// Nil for pictures without a number that can be read.
     private let numbers: [UInt32?]
@@ -70,7 +72,11 @@ struct RecordedPictures {
     }
 
     /// Steps of time in periods, from each picture to the next.
-    private var steps: [Double] { zip(times.dropFirst(), times).map { ($0.0 - $0.1) * Self.rate } }
+    private var steps: [Double] {
+        // A recording may be stopped between a picture and those that are shown before it.
+        let settled = times.dropLast(Self.reordered)
+        return zip(settled.dropFirst(), settled).map { ($0.0 - $0.1) * Self.rate }
+    }
     /// Periods of the grid in which there is no picture.
     var missed: Int { steps.reduce(0) { $0 + max(0, Int($1.rounded()) - 1) } }
     /// Steps that are not one period; times are told to the microsecond.
