@@ -1,6 +1,6 @@
 // What others do when a publisher is killed: the same clip, sent over UDP, since GStreamer's timeout is that of its UDP source.
-// Numbers are read from their output as it comes, decoded where it is coded, and the time is that between the last
-// picture of the one and the first that can be read of the other.
+// Numbers are read from their output as it comes, decoded where it is coded, and the time is that from the kill to the first
+// picture that can be read of the other.
 import CLinux
 
 struct FailoverRival {
@@ -14,9 +14,9 @@ struct FailoverRival {
 
         fileprivate var words: String {
             switch self {
-            case .selector: "GStreamer input-selector, decoded: new picture, "
-            case .selectorCoded: "GStreamer input-selector, coded: new picture, "
-            case .script: "ffmpeg restarted by a script: new picture, "
+            case .selector: "GStreamer input-selector, decoded: new picture after the kill, "
+            case .selectorCoded: "GStreamer input-selector, coded: new picture after the kill, "
+            case .script: "ffmpeg restarted by a script: new picture after the kill, "
             }
         }
     }
@@ -73,14 +73,16 @@ struct FailoverRival {
                 throw ended("nothing is seen any more")
             }
             let active = nearest(senders, last.number, last.at)
+            let killed = linux_monotonic_nanoseconds()
             senders[active].process.end(SIGKILL)
-            var (before, after) = (last.at, Int64(0))
+            // A decoder may hold the last pictures back until others come: they are no sign of life.
             let isBack = viewer.look(until: later(30)) { number, instant in
-                if nearest(senders, number, instant) == active { before = instant } else { after = instant }
-                return after > 0
+                nearest(senders, number, instant) != active
             }
-            guard isBack else { throw ended("switch \(i): the other is not seen within 30 s") }
-            gaps.append(Double(after - before) / 1e6)
+            guard isBack, let first = viewer.newest else {
+                throw ended("switch \(i): the other is not seen within 30 s")
+            }
+            gaps.append(Double(first.at - killed) / 1e6)
             senders[active] = try send(active)
         }
         return gaps
