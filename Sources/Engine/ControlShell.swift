@@ -159,7 +159,8 @@ private struct ControlLoop<Node: ControlNode> {
         let alarm = context.wakesAt.map { instant in
             Task {
                 await clock.pause(until: instant)
-                changes.ring()
+                // One that was cancelled has nothing to tell: its ring would end the next rest, and so on for ever.
+                if !Task.isCancelled { changes.ring() }
             }
         }
         await changes.wait()

@@ -125,9 +125,9 @@ package final class GraphRun: Sendable {
     /// - Parameter journal: who writes down what is done to the graph.
     package init(
         _ kinds: [NodeKind], dataFolder: String, fileMemory: Int = 64 << 20,
-        journal: (any TransactionJournal)? = nil, host: ((EngineServices) -> any SlotHost)? = nil
+        journal: (any TransactionJournal)? = nil, clock: any EngineClock = SystemClock(),
+        host: ((EngineServices) -> any SlotHost)? = nil
     ) throws {
-        let clock = SystemClock()
         ringFolder = "/dev/shm/patchbay-test-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: ringFolder, withIntermediateDirectories: true)
         var services = EngineServices(
