@@ -54,7 +54,7 @@ struct Options {
             case "--hang": hang = try value()
             case "--root": root = try value()
             // They take their time: only when they are asked for.
-            case "meters", "alarms": chosen = [word]
+            case "meters", "meters.look", "meters.warm", "meters.alarms", "alarms": chosen = [word]
             case let name where Failover.names.contains(name): chosen = [name]
             case let name where (Options.names + LiveGraph.allCases.map(\.name)).contains(name): chosen = [name]
             default:
@@ -89,7 +89,13 @@ func bench(_ options: Options) throws(BenchError) -> Bool {
             try scenes.measure(into: &report)
         case "plan": try Planning(options).measure(into: &report)
         case "graph": for part in LiveGraph.allCases { try part.measure(options, into: &report) }
-        case "meters": try ContentMeters(options).measure(into: &report)
+        case "meters":
+            try ContentMeters(options).measure(into: &report)
+            try WarmInputs(options).measure(into: &report)
+            try ContentAlarms(options).measure(into: &report)
+        case "meters.look": try ContentMeters(options).measure(into: &report)
+        case "meters.warm": try WarmInputs(options).measure(into: &report)
+        case "meters.alarms": try ContentAlarms(options).measure(into: &report)
         case "allocations": try Allocations(options).measure(into: &report)
         case "realtime": try Realtime(options).measure(into: &report)
         default: try LiveGraph.allCases.first { $0.name == name }?.measure(options, into: &report)
@@ -112,6 +118,10 @@ do {
     let words = Array(CommandLine.arguments.dropFirst())
     if words.first == "watch" {
         try RingWatch(Array(words.dropFirst())).run()
+        exit(0)
+    }
+    if words.first == "spray" {
+        try TransportSpray(Array(words.dropFirst())).run()
         exit(0)
     }
     exit(try bench(Options(words)) ? 0 : 1)
