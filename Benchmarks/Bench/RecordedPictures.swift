@@ -91,7 +91,9 @@ struct RecordedPictures {
                 let (step, periods) = (Int(number) - Int(last.number), (times[place] - times[last.place]) * Self.rate)
                 // Within half a second of where the same input would be, it is that, with pictures missing.
                 if abs(Double(step) - periods) > 25 {
-                    changes.append(Change(place: place, gap: periods * 1000 / Self.rate))
+                    // Times are told to the microsecond.
+                    let gap = (periods * 10_000 / Self.rate).rounded() / 10
+                    changes.append(Change(place: place, gap: gap))
                 }
             }
             last = (number, place)
