@@ -177,9 +177,8 @@ extension GraphPlan {
     /// Nodes that were started, stopped or changed in any way.
     package var touched: [String] {
         var seen: Set<String> = []
-        return (started + restarted + rewired.map(\.node) + changedInPlace + stopped).filter {
-            seen.insert($0).inserted
-        }
+        let fed = rewired.map(\.node) + (connected + disconnected).map(\.node)
+        return (started + restarted + fed + changedInPlace + stopped).filter { seen.insert($0).inserted }
     }
 }
 

@@ -98,6 +98,12 @@ package protocol DataNode: Actor {
     init(_ settings: Settings, in context: NodeContext)
     func prepare() throws(NodeFault)
     func inletChanged(_ inlet: InletAddress, _ news: InletNews)
+    /// Inlets have come or gone, where the kind says that its groups may: `context` has them as they are now. Of those that
+    /// have gone nothing may be touched any more but grains that were leased before.
+    func inletsChanged()
+    /// Whether what an inlet that is to go has given still goes out, and nothing else is ready to take its place: the engine
+    /// waits a moment.
+    func isInUse(_ inlet: InletAddress) -> Bool
     func step() -> Step
     func apply(_ settings: Settings) -> Applied
     func drain()
@@ -106,6 +112,8 @@ package protocol DataNode: Actor {
 
 extension DataNode {
     package func inletChanged(_ inlet: InletAddress, _ news: InletNews) {}
+    package func inletsChanged() {}
+    package func isInUse(_ inlet: InletAddress) -> Bool { false }
     package func apply(_ settings: Settings) -> Applied { .restart }
     package func drain() {}
 }

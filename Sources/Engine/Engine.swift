@@ -147,7 +147,9 @@ package actor Engine {
         }
         for node in made { nodes[node.id] = node }
         await land(staged, timing)
+        await connect(plan, target)
         for id in plan.changedInPlace { await applySettings(id, target) }
+        await disconnect(plan)
         for id in plan.renamed { rename(id, target) }
         for node in made where node.state == .starting { await start(node) }
         for id in plan.stopped {
@@ -176,8 +178,19 @@ package actor Engine {
         await untilFinished()
         alarm.cancel()
         let isComplete = areSinksOver
+        if !isComplete { tellWhoIsLeft() }
         await stopAll()
         return isComplete
+    }
+
+    /// Whom the end waited for in vain: those that feed them stand before.
+    private func tellWhoIsLeft() {
+        for resolved in graph?.nodes ?? [] where !resolved.kind.isControl {
+            guard let node = nodes[resolved.id], !node.isOver else { continue }
+            let feeding = resolved.inlets.map { "\($0.from) (\(nodes[$0.from.node]?.state.rawValue ?? "gone"))" }
+            let inputs = feeding.isEmpty ? "" : ", fed by " + feeding.joined(separator: ", ")
+            services.log.record(.warning, node: node.id, "has not ended in time: it is \(node.state.rawValue)\(inputs)")
+        }
     }
 
     private func stopAll() async {

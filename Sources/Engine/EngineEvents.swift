@@ -48,6 +48,8 @@ extension Engine {
                     "stopped": names(plan.stopped),
                     "restarted": names(plan.restarted),
                     "rewired": names(plan.rewired.map { "\($0.node).\($0.inlet.address)" }),
+                    "connected": names(plan.connected.map { "\($0.node).\($0.inlet.address)" }),
+                    "disconnected": names(plan.disconnected.map { "\($0.node).\($0.inlet.address)" }),
                     "changedInPlace": names(plan.changedInPlace),
                 ]))
     }

@@ -76,8 +76,13 @@ package final class Inlet: @unchecked Sendable {
         wiring = Wiring(doorbell: lane.doorbell)
     }
 
-    /// How many grains the node may hold at once (2 unless declared otherwise). In the node's `init` only.
+    /// How many grains the node may hold at once (2 unless declared otherwise). In the node's `init` or `inletsChanged` only.
     package func declare(leases: Int) { wiring.declare(leases: leases) }
+
+    /// What an inlet that comes to a running node takes first, of a live edge: the grain at this time (nanoseconds on the
+    /// timeline) or the first behind it, where its ring still has that; else its newest. In `inletsChanged` only.
+    package func declareStart(at time: Int64?) { start = time }
+    private var start: Int64?
 
     /// The node decodes what comes: where it is rewired its times stay as they are, and it is told. In the node's `init`
     /// only.
@@ -275,7 +280,8 @@ package final class Inlet: @unchecked Sendable {
     }
 
     private func join(_ feed: Feed) -> InletNews? {
-        switch feed.join() {
+        defer { if feed.isJoined { start = nil } }
+        switch feed.join(at: feed.isLossless ? nil : start.map { .time($0) }) {
         case .nothing:
             switch feed.port.signal {
             case .ended, .removed:

@@ -66,7 +66,7 @@ package final class NodeContext: Sendable {
     package let counters = NodeCounters()
     /// Of a source's connection to its peer, where its protocol tells.
     package let link = Measurements()
-    let inlets: [Inlet]
+    private let allInlets: Mutex<[Inlet]>
     let outlets: [Outlet]
     private let interrupted = Atomic<Bool>(false)
     private let details = Mutex<[String: JSON]>([:])
@@ -81,7 +81,7 @@ package final class NodeContext: Sendable {
         self.tracks = tracks
         self.program = program
         self.isUnpaced = isUnpaced
-        self.inlets = inlets
+        allInlets = Mutex(inlets)
         self.outlets = outlets
     }
 
@@ -92,6 +92,11 @@ package final class NodeContext: Sendable {
     /// True when the engine wants the lane back: whatever blocks must return at once.
     package var isInterrupted: Bool { interrupted.load(ordering: .sequentiallyConsistent) }
     func interrupt(_ wanted: Bool) { interrupted.store(wanted, ordering: .sequentiallyConsistent) }
+
+    /// In the document's order. On the lane's way of every grain, `NodeRunner.inlets` is the same.
+    var inlets: [Inlet] { allInlets.withLock { $0 } }
+    /// Inlets have come or gone. On the lane.
+    func change(_ inlets: [Inlet]) { allInlets.withLock { $0 = inlets } }
 
     /// The inlet that is wired under this name, nil where the document wires none.
     package func inlet(_ name: String) -> Inlet? { inlets.first { $0.id.name == name } }

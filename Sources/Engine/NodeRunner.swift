@@ -26,7 +26,7 @@ enum NodeOutcome: Sendable {
 
 /// One node of a running graph.
 ///
-/// `@unchecked Sendable`: `state` is touched on the node's lane only (checked by the calls through the actor); the rest
+/// `@unchecked Sendable`: `state` and `inlets` are touched on the node's lane only (checked by the calls through the actor); the rest
 /// never changes.
 package final class NodeRunner: LaneResident, @unchecked Sendable {
     package typealias Report = @Sendable (_ runner: NodeRunner, _ fault: NodeFault?) -> Void
@@ -34,6 +34,8 @@ package final class NodeRunner: LaneResident, @unchecked Sendable {
     private enum State { case idle, running, left }
 
     let context: NodeContext
+    /// Those of `context`, without its lock. On the lane.
+    fileprivate private(set) var inlets: [Inlet]
     private let node: any DataNode
     private let report: Report
     private let stepNode: (NodeRunner) -> LaneNext
@@ -45,6 +47,7 @@ package final class NodeRunner: LaneResident, @unchecked Sendable {
     init<Node: DataNode>(_ node: Node, context: NodeContext, report: @escaping Report) {
         self.node = node
         self.context = context
+        inlets = context.inlets
         self.report = report
         // What `assumeIsolated` does, but once instead of for each step: it allocates its closures anew each time. The
         // check that it makes is made each time all the same.
@@ -65,7 +68,7 @@ package final class NodeRunner: LaneResident, @unchecked Sendable {
     var hasLeft: Bool { state == .left }
 
     fileprivate func outcome(of step: Step, startedAt start: Int64) -> LaneNext {
-        if !context.inlets.isEmpty, context.now - start > Self.stepLimit {
+        if !inlets.isEmpty, context.now - start > Self.stepLimit {
             context.counters.slowSteps.wrappingAdd(1, ordering: .relaxed)
         }
         switch step {
@@ -91,7 +94,7 @@ package final class NodeRunner: LaneResident, @unchecked Sendable {
 
     private func leave(_ signal: Signal) {
         state = .left
-        for inlet in context.inlets { inlet.close() }
+        for inlet in inlets { inlet.close() }
         for outlet in context.outlets { outlet.set(signal) }
     }
 
@@ -162,6 +165,17 @@ package final class NodeRunner: LaneResident, @unchecked Sendable {
         await interrupting { await self.applyNode(settings) } ?? .restart
     }
 
+    /// Has a running node be fed through these inlets from now on, in the document's order; it lets go of others.
+    func change(_ inlets: [Inlet]) async { _ = await interrupting { await self.node.change(inlets, of: self) } }
+    /// Whether the node would rather keep one of these for a moment.
+    func isInUse(_ inlets: Set<InletAddress>) async -> Bool {
+        await interrupting { await self.node.isAnyInUse(inlets) } ?? false
+    }
+    fileprivate func change(_ new: [Inlet]) {
+        context.change(new)
+        inlets = new
+    }
+
     /// Asks a source to end now.
     func drain() async {
         _ = await interrupting { await self.node.drain() }
@@ -181,7 +195,7 @@ package final class NodeRunner: LaneResident, @unchecked Sendable {
     fileprivate func end(leaving signal: Signal) {
         if state != .left {
             state = .left
-            for inlet in context.inlets { inlet.close() }
+            for inlet in inlets { inlet.close() }
         }
         context.lane.remove(self)
         for outlet in context.outlets {
@@ -211,13 +225,21 @@ package final class NodeRunner: LaneResident, @unchecked Sendable {
 extension DataNode {
     fileprivate func oneStep(for runner: NodeRunner) -> LaneNext {
         let start = context.now
-        for inlet in context.inlets {
+        for inlet in runner.inlets {
             while let news = inlet.nextNews() { inletChanged(inlet.id, news) }
         }
         let step = step()
         return runner.outcome(of: context.lostRing.map { .failed($0) } ?? step, startedAt: start)
     }
     fileprivate func begin(_ runner: NodeRunner) { runner.begin() }
+    fileprivate func isAnyInUse(_ inlets: Set<InletAddress>) -> Bool { inlets.contains(where: isInUse) }
+    fileprivate func change(_ inlets: [Inlet], of runner: NodeRunner) {
+        guard !runner.hasLeft else { return }
+        let gone = runner.inlets.filter { inlet in !inlets.contains { $0 === inlet } }
+        runner.change(inlets)
+        inletsChanged()
+        for inlet in gone { inlet.close() }
+    }
     fileprivate func end(_ runner: NodeRunner, leaving signal: Signal) {
         stop()
         runner.end(leaving: signal)

@@ -136,9 +136,10 @@ private func patched(_ document: GraphDocument, _ patch: String) throws -> Graph
         var running = old
         for id in plan.stopped { #expect(running.removeValue(forKey: id) != nil) }
         for id in plan.started { #expect(running.updateValue(new[id] ?? "", forKey: id) == nil) }
-        for id in plan.restarted + plan.changedInPlace + plan.rewired.map(\.node) { running[id] = new[id] }
+        let fed = plan.rewired.map(\.node) + (plan.connected + plan.disconnected).map(\.node)
+        for id in plan.restarted + plan.changedInPlace + fed { running[id] = new[id] }
         #expect(running == new)
-        let all = plan.started + plan.restarted + plan.changedInPlace + plan.untouched + plan.rewired.map(\.node)
+        let all = plan.started + plan.restarted + plan.changedInPlace + plan.untouched + fed
         #expect(Set(all) == Set(new.keys))
         for rewiring in plan.rewired {
             #expect(newGraph[rewiring.node]?.inlets.contains(rewiring.inlet) == true)

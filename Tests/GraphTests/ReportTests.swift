@@ -51,7 +51,7 @@ import Testing
             report.json == [
                 "started": ["b"], "stopped": [], "restarted": [],
                 "rewired": [["node": "live", "inlet": "video", "from": "h264.video", "to": "b.video"]],
-                "changedInPlace": [], "renamed": [], "untouched": 3,
+                "connected": [], "disconnected": [], "changedInPlace": [], "renamed": [], "untouched": 3,
                 "branches": [
                     [
                         "sink": "live", "interruption": "until the next key frame, at most one GOP",
@@ -61,6 +61,6 @@ import Testing
             ])
         #expect(
             report.summary
-                == "started=1 stopped=0 restarted=0 rewired=1 changed-in-place=0 renamed=0 untouched=3")
+                == "started=1 stopped=0 restarted=0 rewired=1 connected=0 disconnected=0 changed-in-place=0 renamed=0 untouched=3")
     }
 }

@@ -43,11 +43,28 @@ import Testing
         #expect(report.warnings.first?.message.contains(isCoded ? "are coded" : "are raw") == true)
     }
 
-    @Test("An input more restarts the switch, and the plan says whom that interrupts", arguments: [true, false])
+    @Test("An input more or less interrupts nobody", arguments: [true, false])
     func anotherInput(isCoded: Bool) throws {
-        let report = try report(JSONPatch([.add(["nodes", "sw", "inputs", "two"], "SECOND")]), isCoded: isCoded)
-        #expect(report.plan.restarted == ["sw"] && report.warnings.isEmpty)
-        #expect(report.branches.map(\.sink) == ["out"] && report.branches.flatMap(\.because) == ["sw"])
-        #expect(report.branches.map(\.interruption) == [isCoded ? .keyFrame : .frames])
+        let more = try report(JSONPatch([.add(["nodes", "sw", "inputs", "two"], "SECOND")]), isCoded: isCoded)
+        #expect(more.plan.connected.map { "\($0.node).\($0.inlet.address)" } == ["sw.video/two"])
+        let from = isCoded ? "vb.video" : "b.video"
+        #expect(more.json["connected"] == [["node": "sw", "inlet": "video/two", "from": .string(from)]])
+        #expect(more.plan.untouched.count == 5 && more.plan.restarted.isEmpty && more.warnings.isEmpty)
+        #expect(more.branches.map(\.sink) == ["out"] && more.branches.map(\.interruption) == [.none])
+        let other = try report(
+            JSONPatch([
+                .add(["nodes", "sw", "inputs", "two"], "SECOND"), .remove(["nodes", "sw", "inputs", "one"]),
+            ]), isCoded: isCoded)
+        #expect(other.plan.connected.map { "\($0.inlet.address)" } == ["video/two"])
+        #expect(other.plan.disconnected.map { "\($0.inlet.address)" } == ["video/one"])
+        #expect(other.plan.restarted.isEmpty)
+    }
+
+    @Test("An outlet more is another switch")
+    func anotherOutlet() throws {
+        let report = try report(
+            JSONPatch([.add(["nodes", "sw", "inputs", "one", "audio"], "a.audio")]), isCoded: false)
+        #expect(report.plan.restarted == ["sw"] && report.plan.connected.isEmpty)
+        #expect(report.branches.map(\.interruption) == [.frames])
     }
 }

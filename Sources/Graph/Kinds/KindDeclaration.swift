@@ -33,8 +33,12 @@ package struct InletDeclaration: Sendable {
 package struct InputGroups: Sendable {
     /// The setting that names one of them, absent for the first.
     package let choice: String?
+    /// Whether groups come to a node that runs on, and leave it.
+    package let areLive: Bool
 
-    package init(chosenBy setting: String? = nil) { choice = setting }
+    package init(chosenBy setting: String? = nil, areLive: Bool = false) {
+        (choice, self.areLive) = (setting, areLive)
+    }
 }
 
 /// A port that gives something out.

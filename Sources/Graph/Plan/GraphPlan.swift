@@ -10,6 +10,11 @@ package struct GraphPlan: Sendable, Equatable {
         package let inlet: ResolvedInlet
         package let oldFrom: PortReference
     }
+    /// An inlet that comes to a node which runs on, or leaves it.
+    package struct Connection: Sendable, Hashable {
+        package let node: String
+        package let inlet: ResolvedInlet
+    }
     /// New nodes, upstream first.
     package var started: [String] = []
     /// Nodes that are no more, downstream first.
@@ -18,6 +23,10 @@ package struct GraphPlan: Sendable, Equatable {
     /// inlets are in the new graph.
     package var restarted: [String] = []
     package var rewired: [Rewiring] = []
+    /// Inlets that running nodes get beside those that they have. A node may be rewired too.
+    package var connected: [Connection] = []
+    /// Inlets that running nodes do without from now on.
+    package var disconnected: [Connection] = []
     /// Nodes of which only live settings change. A node may be rewired too.
     package var changedInPlace: [String] = []
     /// Nodes that notice nothing, but whose rings get other public names.
@@ -27,8 +36,8 @@ package struct GraphPlan: Sendable, Equatable {
 
     /// Whether there is nothing to do.
     package var isEmpty: Bool {
-        started.isEmpty && stopped.isEmpty && restarted.isEmpty && rewired.isEmpty && changedInPlace.isEmpty
-            && renamed.isEmpty
+        started.isEmpty && stopped.isEmpty && restarted.isEmpty && rewired.isEmpty && connected.isEmpty
+            && disconnected.isEmpty && changedInPlace.isEmpty && renamed.isEmpty
     }
 
     /// The plan that leads from `old` (nil: nothing runs yet) to `new`.
@@ -62,23 +71,55 @@ package struct GraphPlan: Sendable, Equatable {
             return
         }
         let change = SettingChange(old, new)
-        guard change != .structural, Self.isSameInShape(old, new) else {
+        guard change != .structural, Self.isSameInShape(old, new), let inlets = InletChange(old, new) else {
             restarted.append(new.id)
             return
         }
-        let moved = zip(old.inlets, new.inlets).filter { !$0.isSameEdge(as: $1) }
-        rewired += moved.map { Rewiring(node: new.id, inlet: $1, oldFrom: $0.from) }
+        rewired += inlets.moved.map { Rewiring(node: new.id, inlet: $1, oldFrom: $0.from) }
+        connected += inlets.connected.map { Connection(node: new.id, inlet: $0) }
+        disconnected += inlets.disconnected.map { Connection(node: new.id, inlet: $0) }
         if change == .live { changedInPlace.append(new.id) }
         if old.outlets != new.outlets { renamed.append(new.id) }
-        if moved.isEmpty, change == .none { untouched.append(new.id) }
+        if inlets.isNone, change == .none { untouched.append(new.id) }
     }
 
-    /// Whether both can be one running node: an inlet more or less, or of another type, is another node.
+    /// Whether both can be one running node, but for their inlets.
     private static func isSameInShape(_ old: ResolvedNode, _ new: ResolvedNode) -> Bool {
         old.kind === new.kind && old.tracks == new.tracks && old.program == new.program && old.lane == new.lane
             && old.outlets.elementsEqual(new.outlets) { $0.hasShape(of: $1) } && old.isUnpaced == new.isUnpaced
-            && old.inlets.count == new.inlets.count
-            && zip(old.inlets, new.inlets).allSatisfy { $0.address == $1.address && $0.type == $1.type }
+    }
+}
+
+/// How the inlets of a node differ where it can run on.
+private struct InletChange {
+    private(set) var moved: [(old: ResolvedInlet, new: ResolvedInlet)] = []
+    private(set) var connected: [ResolvedInlet] = []
+    private(set) var disconnected: [ResolvedInlet] = []
+    var isNone: Bool { moved.isEmpty && connected.isEmpty && disconnected.isEmpty }
+
+    /// Nil where it can't: an inlet of another type, or one more or less where groups do not come and go.
+    init?(_ old: ResolvedNode, _ new: ResolvedNode) {
+        if old.inlets.elementsEqual(new.inlets, by: { $0.address == $1.address }) {
+            for (before, after) in zip(old.inlets, new.inlets) {
+                guard add(before, after) else { return nil }
+            }
+            return
+        }
+        guard new.kind.groups?.areLive ?? false else { return nil }
+        var former = Dictionary(old.inlets.map { ($0.address, $0) }) { first, _ in first }
+        for inlet in new.inlets {
+            if let before = former.removeValue(forKey: inlet.address) {
+                guard add(before, inlet) else { return nil }
+            } else {
+                connected.append(inlet)
+            }
+        }
+        disconnected = old.inlets.filter { former[$0.address] != nil }
+    }
+
+    private mutating func add(_ old: ResolvedInlet, _ new: ResolvedInlet) -> Bool {
+        if !old.isSameEdge(as: new) { moved.append((old, new)) }
+        return old.type == new.type
     }
 }
 

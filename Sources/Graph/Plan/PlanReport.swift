@@ -80,6 +80,7 @@ package struct PlanReport: Sendable {
             causes[id] = (interruption, [id])
         }
         for id in plan.changedInPlace { add(id, .none) }
+        for connection in plan.connected + plan.disconnected { add(connection.node, .none) }
         for move in plan.rewired { add(move.node, move.inlet.type == .codedVideo ? .keyFrame : .none) }
         for id in plan.restarted {
             guard let node = graph[id] else { continue }
@@ -95,7 +96,8 @@ extension PlanReport {
     package var json: JSON {
         var members: [JSONObject.Member] = [
             ("started", names(plan.started)), ("stopped", names(plan.stopped)), ("restarted", names(plan.restarted)),
-            ("rewired", .array(plan.rewired.map(\.json))), ("changedInPlace", names(plan.changedInPlace)),
+            ("rewired", .array(plan.rewired.map(\.json))), ("connected", .array(plan.connected.map(\.json))),
+            ("disconnected", .array(plan.disconnected.map(\.json))), ("changedInPlace", names(plan.changedInPlace)),
             ("renamed", names(plan.renamed)), ("untouched", .number(JSONNumber(plan.untouched.count))),
             ("branches", .array(branches.map(\.json))), ("inputs", .array(inputs.map(\.json))),
             (
@@ -111,7 +113,8 @@ extension PlanReport {
     package var summary: String {
         let counts = [
             ("started", plan.started.count), ("stopped", plan.stopped.count), ("restarted", plan.restarted.count),
-            ("rewired", plan.rewired.count), ("changed-in-place", plan.changedInPlace.count),
+            ("rewired", plan.rewired.count), ("connected", plan.connected.count),
+            ("disconnected", plan.disconnected.count), ("changed-in-place", plan.changedInPlace.count),
             ("renamed", plan.renamed.count), ("untouched", plan.untouched.count),
         ]
         return counts.map { "\($0)=\($1)" }.joined(separator: " ")
@@ -153,6 +156,12 @@ extension GraphPlan.Rewiring {
             "node": .string(node), "inlet": .string("\(inlet.address)"), "from": .string("\(oldFrom)"),
             "to": .string("\(inlet.from)"),
         ]
+    }
+}
+
+extension GraphPlan.Connection {
+    fileprivate var json: JSON {
+        ["node": .string(node), "inlet": .string("\(inlet.address)"), "from": .string("\(inlet.from)")]
     }
 }
 

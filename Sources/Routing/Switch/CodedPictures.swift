@@ -31,7 +31,7 @@ final class CodedPictures {
     }
 
     private let track: CodedTrack
-    private let names: [String]
+    private var inputs: SwitchInputs
     private let context: NodeContext
     private var machine = CodedSplice(.pictures)
     /// The input that goes out; nil before the first.
@@ -52,10 +52,18 @@ final class CodedPictures {
     /// Packets that are left out in one step.
     private static let leftOutAtOnce = 32
 
-    init(_ track: CodedTrack, _ names: [String], active: Int, _ splice: Splice, _ context: NodeContext) {
-        (self.track, self.names, wanted, self.splice, self.context) = (track, names, active, splice, context)
+    init(_ track: CodedTrack, _ inputs: SwitchInputs, active: Int, _ splice: Splice, _ context: NodeContext) {
+        (self.track, self.inputs, wanted, self.splice, self.context) = (track, inputs, active, splice, context)
         begin()
     }
+
+    /// Inputs have come or gone. One that was on air is over.
+    func follow(_ inputs: SwitchInputs) {
+        self.inputs = inputs
+        if change == nil, onAir != wanted, track.inlets[wanted] != nil { begin() }
+    }
+
+    func uses(_ input: Int) -> Bool { input == onAir || input == wanted }
 
     /// End of what went out, nanoseconds on the timeline; nil while sound need not wait for pictures.
     var horizon: Int64? { onAir.flatMap { track.isSilent[$0] ? nil : machine.outEnd } }
@@ -94,7 +102,7 @@ final class CodedPictures {
         // Nobody keeps up with an input that has stopped.
         let end = track.isOver(onAir) ? nil : machine.outEnd
         var hasParked = false
-        for input in names.indices where input != onAir && !(input == wanted && change != nil) {
+        for input in track.inlets.indices where input != onAir && !(input == wanted && change != nil) {
             hasParked = track.park(input, upTo: end) || hasParked
         }
         return hasParked
@@ -182,13 +190,13 @@ final class CodedPictures {
     }
 
     private func tell(_ change: Change) {
-        let stays = onAir.map { "\"\(names[$0])\" stays on air" } ?? "nothing is on air"
+        let stays = onAir.map { "\"\(inputs.name($0))\" stays on air" } ?? "nothing is on air"
         let reason =
-            "\"\(names[wanted])\" has given no key frame for \(Self.keyPatience / 1_000_000_000) s: \(stays) until it does"
+            "\"\(inputs.name(wanted))\" has given no key frame for \(Self.keyPatience / 1_000_000_000) s: \(stays) until it does"
         context.show("refused", .string(reason))
         context.log(.warning, reason)
         context.services.events.post(
-            Event(.spliceRefused, node: context.id, cause: reason, data: ["input": .string(names[wanted])]))
+            Event(.spliceRefused, node: context.id, cause: reason, data: ["input": .string(inputs.name(wanted))]))
     }
 
     /// The new input's turn: from its key packet on.

@@ -6,7 +6,6 @@ import Media
 
 final class CodedSound {
     private let track: CodedTrack
-    private let inputs: Range<Int>
     private var machine = CodedSplice(.sound)
     /// The input that goes out; nil before the first, and while it has no sound.
     private(set) var onAir: Int?
@@ -25,9 +24,14 @@ final class CodedSound {
     private static let leftOutAtOnce = 32
 
     init(_ track: CodedTrack, active: Int) {
-        (self.track, inputs, wanted) = (track, track.inlets.indices, active)
+        (self.track, wanted) = (track, active)
         machine.begin()
     }
+
+    /// Inputs have come or gone. One that was on air is over.
+    func follow() { if !isChanging, onAir != wanted, track.inlets[wanted] != nil { begin() } }
+
+    func uses(_ input: Int) -> Bool { input == onAir || input == wanted }
 
     func select(_ input: Int) {
         wanted = input
@@ -72,7 +76,7 @@ final class CodedSound {
         guard track.flush() else { return .idle }
         var hasParked = false
         let end = track.isOver(onAir) ? nil : machine.outEnd
-        for input in inputs where input != onAir && !(input == wanted && isChanging) {
+        for input in track.inlets.indices where input != onAir && !(input == wanted && isChanging) {
             hasParked = track.park(input, upTo: end) || hasParked
         }
         do throws(NodeFault) {

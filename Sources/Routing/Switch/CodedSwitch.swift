@@ -11,7 +11,7 @@ final class CodedSwitch: SwitchWork {
     init(_ inputs: SwitchInputs, active: Int, _ settings: SwitchSettings, _ context: NodeContext) {
         video = context.outlet("video").map { CodedTrack(inputs.video, $0, context) }
         audio = context.outlet("audio").map { CodedTrack(inputs.audio, $0, context) }
-        pictures = video.map { CodedPictures($0, inputs.names, active: active, settings.splice, context) }
+        pictures = video.map { CodedPictures($0, inputs, active: active, settings.splice, context) }
         sound = audio.map { CodedSound($0, active: active) }
     }
 
@@ -30,5 +30,12 @@ final class CodedSwitch: SwitchWork {
         pictures?.select(input)
         sound?.select(input)
     }
+    func follow(_ inputs: SwitchInputs) {
+        video?.follow(inputs.video)
+        audio?.follow(inputs.audio)
+        pictures?.follow(inputs)
+        sound?.follow()
+    }
+    func uses(_ input: Int) -> Bool { pictures?.uses(input) ?? false || sound?.uses(input) ?? false }
     func stop() {}
 }

@@ -9,7 +9,7 @@ import Synchronization
 
 final class CodedTrack {
     /// By input; nil for those without such a track.
-    let inlets: [Inlet?]
+    private(set) var inlets: [Inlet?]
     let outlet: Outlet
     private let context: NodeContext
     private(set) var formats: [StreamFormat?]
@@ -36,6 +36,19 @@ final class CodedTrack {
         (self.inlets, self.outlet, self.context) = (inlets, outlet, context)
         formats = inlets.map { _ in nil }
         isSilent = inlets.map { $0 == nil }
+    }
+
+    /// Inputs have come or gone.
+    func follow(_ inlets: [Inlet?]) {
+        for (i, inlet) in inlets.enumerated() where !self.inlets.indices.contains(i) || self.inlets[i] !== inlet {
+            if i == formats.count {
+                formats.append(nil)
+                isSilent.append(true)
+            }
+            (formats[i], isSilent[i]) = (nil, inlet == nil)
+            if declared == i { declared = nil }
+        }
+        self.inlets = inlets
     }
 
     var now: Int64 { context.timeline.now.nanoseconds }

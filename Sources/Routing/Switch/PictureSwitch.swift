@@ -50,8 +50,12 @@ package struct PictureSwitch: Sendable {
         /// How much later than its time a picture comes, nanoseconds; nil before the first.
         var lag: Int64?
         var condition = Condition.waiting
+        /// Its first picture waits, or is yet to come.
+        var isFresh = true
         /// The first period that was given to it when it was chosen.
         var from: Int64 = 0
+
+        init() { queue.reserveCapacity(PictureSwitch.queueLimit + 1) }
     }
 
     /// Pictures of one input that may wait; more stay in its ring.
@@ -60,6 +64,8 @@ package struct PictureSwitch: Sendable {
     package static let longestGap: Int64 = 1_000_000_000
     /// Times further from the output's than this (36 years) are none, nanoseconds.
     private static let sane: UInt64 = 1 << 60
+    /// How far ahead the first grains of an input may lie that is waited for when it is chosen, nanoseconds.
+    private static let longestWait: Int64 = 500_000_000
     /// How long the chosen input is waited for before another begins, nanoseconds.
     private static let startPatience: Int64 = 1_000_000_000
 
@@ -88,11 +94,7 @@ package struct PictureSwitch: Sendable {
     package init(inputs count: Int, active: Int, rules: Rules) {
         precondition(count > 0 && (0..<count).contains(active))
         (self.active, self.rules, slack) = (active, rules, rules.patience)
-        inputs = (0..<count).map { _ in
-            var input = Input()
-            input.queue.reserveCapacity(Self.queueLimit + 1)
-            return input
-        }
+        inputs = (0..<count).map { _ in Input() }
     }
 
     package var hasBegun: Bool { origin != nil }
@@ -110,6 +112,17 @@ package struct PictureSwitch: Sendable {
     package var end: Int64? { origin == nil ? nil : time(of: next) }
 
     // MARK: What happens
+
+    /// Another input takes a place, which may be the one behind the last, or none does. What waited there is let go of by
+    /// whoever holds it.
+    package mutating func replace(_ input: Int, isThere: Bool) {
+        if input == inputs.count { inputs.append(Input()) } else { inputs[input] = Input() }
+        if !isThere { inputs[input].condition = .silent }
+        if outgoing == input { (outgoing, cut) = (nil, next) }
+    }
+
+    /// Whether an input is, or is about to be, on air.
+    package func uses(_ input: Int) -> Bool { input == active || input == outgoing }
 
     package func hasRoom(_ input: Int) -> Bool { inputs[input].queue.count < Self.queueLimit }
 
@@ -136,7 +149,10 @@ package struct PictureSwitch: Sendable {
     package func isEmpty(_ input: Int) -> Bool { inputs[input].queue.isEmpty }
 
     /// The oldest picture that waits is let go by whoever holds it.
-    package mutating func removeOldest(_ input: Int) { inputs[input].queue.removeFirst() }
+    package mutating func removeOldest(_ input: Int) {
+        inputs[input].queue.removeFirst()
+        inputs[input].isFresh = false
+    }
 
     /// An input has no pictures for now, or for good.
     package mutating func fellSilent(_ input: Int) { inputs[input].condition = .silent }
@@ -173,17 +189,25 @@ package struct PictureSwitch: Sendable {
     // MARK: Choice
 
     /// Puts an input on air, from the first period that it can still fill.
+    /// - Parameter start: before when its sound has nothing, nanoseconds on the timeline; nil where that is no matter.
     /// - Returns: when that is, nanoseconds on the timeline; nil before anything went out.
     @discardableResult
-    package mutating func select(_ input: Int) -> Int64? {
+    package mutating func select(_ input: Int, notBefore start: Int64? = nil) -> Int64? {
         let before = onAir
         active = input
         outgoing = nil
         guard hasBegun else { return nil }
-        cut = firstPeriod(of: input)
+        cut = max(firstPeriod(of: input), start.map(firstPeriod(from:)) ?? next)
         inputs[input].from = cut
         if before != input, cut > next { outgoing = before } else { cut = next }
         return time(of: cut)
+    }
+
+    /// The first period that begins at a time or after it, where that is near.
+    private func firstPeriod(from start: Int64) -> Int64 {
+        guard start > time(of: next), start - time(of: next) <= Self.longestWait else { return next }
+        let found = rate.nearestPeriod(at: MediaTime(nanoseconds: start &- (origin ?? 0)))
+        return time(of: found) < start ? found + 1 : found
     }
 
     private func firstPeriod(of input: Int) -> Int64 {
@@ -192,6 +216,10 @@ package struct PictureSwitch: Sendable {
             // Its next picture is on its way, or there is none to wait for.
             guard found.condition == .live, let newest = found.newest else { return next }
             return newest == next ? next + 1 : next
+        }
+        // It has come just now, while this switch was behind: the other goes on until then.
+        if found.isFresh, first.period > next, time(of: first.period) - time(of: next) <= Self.longestWait {
+            return first.period
         }
         // Pictures in between are gone. One is waited for; an input further ahead than its ring keeps can't be.
         return first.period == next + 1 && found.queue.count < Self.queueLimit ? first.period : next

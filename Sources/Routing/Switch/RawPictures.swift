@@ -11,7 +11,7 @@ import Rings
 import Synchronization
 
 final class RawPictures {
-    private let feeds: [PictureFeed?]
+    private var feeds: [PictureFeed?] = []
     private let outlet: Outlet
     private let context: NodeContext
     private var settings: SwitchSettings
@@ -24,17 +24,29 @@ final class RawPictures {
     /// Inputs have changed in a way that is to be shown.
     private var hasNews = true
 
-    /// - Parameter inlets: by input; nil for those without pictures.
     init(
-        _ names: [String], _ inlets: [Inlet?], active: Int, _ outlet: Outlet, _ settings: SwitchSettings,
-        _ context: NodeContext
+        _ inputs: SwitchInputs, active: Int, _ outlet: Outlet, _ settings: SwitchSettings, _ context: NodeContext
     ) {
-        feeds = zip(names, inlets).map { name, inlet in inlet.map { PictureFeed(name, $0) } }
         (self.outlet, self.settings, self.context) = (outlet, settings, context)
         machine = PictureSwitch(
-            inputs: names.count, active: active, rules: settings.pictureRules(isPaced: !context.isUnpaced))
-        for (i, feed) in feeds.enumerated() where feed == nil { machine.fellSilent(i) }
+            inputs: inputs.names.count, active: active, rules: settings.pictureRules(isPaced: !context.isUnpaced))
+        follow(inputs)
     }
+
+    /// Inputs have come or gone. The newest picture stays, whosever it was.
+    func follow(_ inputs: SwitchInputs) {
+        for (i, inlet) in inputs.video.enumerated() {
+            if i == feeds.count { feeds.append(nil) } else if feeds[i]?.inlet === inlet, inlet != nil { continue }
+            feeds[i]?.close()
+            feeds[i] = inlet.map { PictureFeed(inputs.name(i), $0) }
+            // The switch may be behind its inputs: what its next period needs has gone by.
+            inlet?.declareStart(at: machine.end.map { $0 &- Self.overlap })
+            machine.replace(i, isThere: inlet != nil)
+        }
+        hasNews = true
+    }
+
+    func uses(_ input: Int) -> Bool { machine.uses(input) }
 
     /// Reads the slate. Blocks.
     func prepare() throws(NodeFault) {
@@ -49,6 +61,9 @@ final class RawPictures {
 
     /// Whether no input will give pictures any more, and none wait.
     var hasEnded: Bool { feeds.allSatisfy { $0?.inlet.hasEnded ?? true } && machine.isDrained }
+
+    /// Where an input that comes begins before the next period, nanoseconds: its pictures lie beside the grid.
+    private static let overlap: Int64 = 40_000_000
 
     // MARK: News
 
@@ -78,7 +93,7 @@ final class RawPictures {
     }
 
     /// - Returns: when the first picture of the new input begins, nanoseconds on the timeline; nil before any went out.
-    func select(_ input: Int) -> Int64? { machine.select(input) }
+    func select(_ input: Int, notBefore start: Int64?) -> Int64? { machine.select(input, notBefore: start) }
 
     // MARK: Steps
 

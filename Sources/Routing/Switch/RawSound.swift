@@ -8,7 +8,7 @@ import Rings
 import Synchronization
 
 final class RawSound {
-    private let feeds: [SoundFeed?]
+    private var feeds: [SoundFeed?] = []
     private let outlet: Outlet
     private let context: NodeContext
     private var settings: SwitchSettings
@@ -16,20 +16,34 @@ final class RawSound {
     private var target: AudioFormat?
     private var hasNews = true
 
-    /// - Parameter inlets: by input; nil for those without sound.
     init(
-        _ names: [String], _ inlets: [Inlet?], active: Int, _ outlet: Outlet, _ settings: SwitchSettings,
-        _ context: NodeContext
+        _ inputs: SwitchInputs, active: Int, _ outlet: Outlet, _ settings: SwitchSettings, _ context: NodeContext
     ) {
-        feeds = zip(names, inlets).map { name, inlet in inlet.map { SoundFeed(name, $0) } }
         (self.outlet, self.settings, self.context) = (outlet, settings, context)
         machine = SoundSwitch(
-            inputs: names.count, active: active, rules: settings.soundRules(isPaced: !context.isUnpaced))
-        for (i, feed) in feeds.enumerated() where feed == nil { machine.fellSilent(i) }
+            inputs: inputs.names.count, active: active, rules: settings.soundRules(isPaced: !context.isUnpaced))
+        follow(inputs)
     }
+
+    /// Inputs have come or gone.
+    func follow(_ inputs: SwitchInputs) {
+        for (i, inlet) in inputs.audio.enumerated() {
+            if i == feeds.count { feeds.append(nil) } else if feeds[i]?.inlet === inlet, inlet != nil { continue }
+            feeds[i]?.drop()
+            feeds[i] = inlet.map { SoundFeed(inputs.name(i), $0) }
+            inlet?.declareStart(at: machine.end.map { $0 &- Self.overlap })
+            machine.replace(i, isThere: inlet != nil)
+        }
+        hasNews = true
+    }
+
+    func uses(_ input: Int) -> Bool { machine.uses(input) }
 
     /// Whether no input will give sound any more, and none waits.
     var hasEnded: Bool { feeds.allSatisfy { $0?.inlet.hasEnded ?? true } && machine.isDrained }
+
+    /// Where an input that comes begins before the next sample, nanoseconds: longer than blocks are.
+    private static let overlap: Int64 = 100_000_000
 
     // MARK: News
 
@@ -49,6 +63,9 @@ final class RawSound {
         self.settings = settings
         machine.rules = settings.soundRules(isPaced: !context.isUnpaced)
     }
+
+    /// Before when an input that has come just now has no sound, nanoseconds on the timeline; nil for others.
+    func begin(of input: Int) -> Int64? { machine.begin(of: input) }
 
     func select(_ input: Int, at time: Int64?) { machine.select(input, at: time) }
 

@@ -8,10 +8,10 @@ final class RawSwitch: SwitchWork {
 
     init(_ inputs: SwitchInputs, active: Int, _ settings: SwitchSettings, _ context: NodeContext) {
         pictures = context.outlet("video").map {
-            RawPictures(inputs.names, inputs.video, active: active, $0, settings, context)
+            RawPictures(inputs, active: active, $0, settings, context)
         }
         sound = context.outlet("audio").map {
-            RawSound(inputs.names, inputs.audio, active: active, $0, settings, context)
+            RawSound(inputs, active: active, $0, settings, context)
         }
     }
 
@@ -29,9 +29,14 @@ final class RawSwitch: SwitchWork {
         sound?.apply(settings)
     }
     func select(_ input: Int) {
-        let cut = pictures?.select(input)
+        let cut = pictures?.select(input, notBefore: sound?.begin(of: input))
         sound?.select(input, at: cut)
     }
+    func follow(_ inputs: SwitchInputs) {
+        pictures?.follow(inputs)
+        sound?.follow(inputs)
+    }
+    func uses(_ input: Int) -> Bool { pictures?.uses(input) ?? false || sound?.uses(input) ?? false }
     func stop() {
         pictures?.stop()
         sound?.stop()

@@ -58,6 +58,8 @@ package struct SoundSwitch: Sendable {
 
     private struct Input {
         var block: Block?
+        /// Its first block waits, or is yet to come.
+        var isFresh = true
         /// Where a block that joins on begins.
         var expected: Int64?
         /// How long after its end a block comes, nanoseconds; nil before the first.
@@ -122,6 +124,9 @@ package struct SoundSwitch: Sendable {
 
     package var hasBegun: Bool { origin != nil }
 
+    /// End of what has gone out, nanoseconds on the timeline; nil before the first.
+    package var end: Int64? { origin == nil ? nil : time(of: position) }
+
     /// When the sample at a position is heard, nanoseconds on the timeline.
     package func time(of position: Int64) -> Int64 {
         (origin ?? 0) &+ MediaTime(ticks: position, timeBase: timeBase).nanoseconds
@@ -135,6 +140,19 @@ package struct SoundSwitch: Sendable {
     package var fadeSamples: Int { Int(MediaTime(nanoseconds: rules.fade).ticks(timeBase: timeBase)) }
 
     // MARK: What happens
+
+    /// Another input takes a place, which may be the one behind the last, or none does.
+    package mutating func replace(_ input: Int, isThere: Bool) {
+        if input == inputs.count { inputs.append(Input()) } else { inputs[input] = Input() }
+        if !isThere { inputs[input].condition = .silent }
+        if outgoing == input { outgoing = nil }
+        changes.removeAll { $0.input == input }
+    }
+
+    /// Whether an input is, or is about to be, on air.
+    package func uses(_ input: Int) -> Bool {
+        input == onAir || input == outgoing || changes.contains { $0.input == input }
+    }
 
     package func hasBlock(_ input: Int) -> Bool { inputs[input].block != nil }
 
@@ -156,6 +174,9 @@ package struct SoundSwitch: Sendable {
 
     /// The input's block has been let go of before its time.
     package mutating func forgetBlock(_ input: Int) { inputs[input].block = nil }
+
+    /// When an input begins whose first block still waits, nanoseconds on the timeline; nil for others.
+    package func begin(of input: Int) -> Int64? { inputs[input].isFresh ? inputs[input].block?.time : nil }
 
     package var isDrained: Bool { inputs[onAir].block == nil && changes.allSatisfy { inputs[$0.input].block == nil } }
 
@@ -216,7 +237,7 @@ package struct SoundSwitch: Sendable {
         guard hasBegun else { return beginning(at: now) }
         for input in inputs.indices {
             guard let block = inputs[input].block, block.end <= position else { continue }
-            inputs[input].block = nil
+            (inputs[input].block, inputs[input].isFresh) = (nil, false)
             return .drop(input: input)
         }
         change()

@@ -4,22 +4,42 @@ package import Engine
 package import Graph
 import Media
 
-/// What the inputs of a switch are wired to, by input; nil where one has no such track.
+/// What the inputs of a switch are wired to, by place; nil where one has no such track. An input keeps its place while it
+/// is there.
 struct SwitchInputs {
-    /// Those with pictures first.
-    let names: [String]
-    let video: [Inlet?]
-    let audio: [Inlet?]
+    /// Nil: a place that an input has left.
+    private(set) var names: [String?] = []
+    private(set) var video: [Inlet?] = []
+    private(set) var audio: [Inlet?] = []
+    /// The place of the first that the document lists; of those with pictures, where any has some.
+    private var first = 0
 
-    init(_ context: NodeContext) {
+    init(_ context: NodeContext) { follow(context) { _ in false } }
+
+    /// Inputs have come or gone.
+    /// - Parameter isUsed: whether what an input left in its place still matters.
+    mutating func follow(_ context: NodeContext, _ isUsed: (_ place: Int) -> Bool) {
         let (video, audio) = (context.inlets("video"), context.inlets("audio"))
         let withPictures = video.compactMap(\.id.key)
-        let names = withPictures + audio.compactMap(\.id.key).filter { !withPictures.contains($0) }
-        func byInput(_ inlets: [Inlet]) -> [Inlet?] { names.map { name in inlets.first { $0.id.key == name } } }
-        (self.names, self.video, self.audio) = (names, byInput(video), byInput(audio))
+        let listed = withPictures + audio.compactMap(\.id.key).filter { !withPictures.contains($0) }
+        names = names.map { name in name.flatMap { listed.contains($0) ? $0 : nil } }
+        for name in listed where !names.contains(name) {
+            if let place = names.indices.first(where: { names[$0] == nil && !isUsed($0) }) {
+                names[place] = name
+            } else {
+                names.append(name)
+            }
+        }
+        func byPlace(_ inlets: [Inlet]) -> [Inlet?] {
+            names.map { name in name.flatMap { name in inlets.first { $0.id.key == name } } }
+        }
+        (self.video, self.audio) = (byPlace(video), byPlace(audio))
+        first = listed.first.flatMap { names.firstIndex(of: $0) } ?? 0
     }
 
-    func index(of name: String?) -> Int { name.flatMap { name in names.firstIndex(of: name) } ?? 0 }
+    func place(of name: String?) -> Int { name.flatMap { names.firstIndex(of: $0) } ?? first }
+    /// What people call the input in a place.
+    func name(_ place: Int) -> String { names.indices.contains(place) ? names[place] ?? "" : "" }
 }
 
 /// A switch at work, on raw or on coded inputs.
@@ -32,6 +52,10 @@ protocol SwitchWork: AnyObject {
     func step() -> SwitchTurn
     func apply(_ settings: SwitchSettings)
     func select(_ input: Int)
+    /// Inputs have come or gone.
+    func follow(_ inputs: SwitchInputs)
+    /// Whether an input that has gone is still the one that others join on to.
+    func uses(_ input: Int) -> Bool
     func stop()
 }
 
@@ -43,7 +67,7 @@ package actor SwitchNode: DataNode {
             InletDeclaration("video", [.rawVideo, .codedVideo], takesMany: true),
             InletDeclaration("audio", [.rawAudio, .codedAudio], takesMany: true),
         ],
-        groups: InputGroups(chosenBy: "active"),
+        groups: InputGroups(chosenBy: "active", areLive: true),
         outlets: .fixed([
             OutletDeclaration("video", like: "video"), OutletDeclaration("audio", like: "audio"),
         ]),
@@ -51,14 +75,17 @@ package actor SwitchNode: DataNode {
 
     package nonisolated let context: NodeContext
     package nonisolated var unownedExecutor: UnownedSerialExecutor { context.executor }
-    private let inputs: SwitchInputs
+    private var inputs: SwitchInputs
     private let work: any SwitchWork
+    /// As the settings name it.
+    private var chosen: String?
     private var active: Int
 
     package init(_ settings: SwitchSettings, in context: NodeContext) {
         self.context = context
         inputs = SwitchInputs(context)
-        active = inputs.index(of: settings.active)
+        chosen = settings.active
+        active = inputs.place(of: settings.active)
         // One is as the other: validation sees to that.
         let isCoded = context.allOutlets.contains { !$0.port.type.isRaw }
         work =
@@ -73,8 +100,19 @@ package actor SwitchNode: DataNode {
     }
 
     package func inletChanged(_ inlet: InletAddress, _ news: InletNews) {
-        guard let input = inputs.names.firstIndex(where: { $0 == inlet.key }) else { return }
+        guard let name = inlet.key, let input = inputs.names.firstIndex(of: name) else { return }
         work.changed(input, isVideo: inlet.name == "video", news)
+    }
+
+    package func isInUse(_ inlet: InletAddress) -> Bool {
+        guard let place = inlet.key.flatMap({ inputs.names.firstIndex(of: $0) }) else { return false }
+        return place != active && work.uses(place)
+    }
+
+    package func inletsChanged() {
+        inputs.follow(context, work.uses)
+        work.follow(inputs)
+        select(chosen)
     }
 
     package func step() -> Step {
@@ -89,15 +127,20 @@ package actor SwitchNode: DataNode {
 
     package func apply(_ settings: SwitchSettings) -> Applied {
         work.apply(settings)
-        let wanted = inputs.index(of: settings.active)
-        guard wanted != active else { return .live }
-        active = wanted
-        work.select(wanted)
-        showActive()
+        chosen = settings.active
+        select(chosen)
         return .live
     }
 
-    private func showActive() { context.show("active", .string(inputs.names.isEmpty ? "" : inputs.names[active])) }
+    private func select(_ name: String?) {
+        let wanted = inputs.place(of: name)
+        guard wanted != active else { return }
+        active = wanted
+        work.select(wanted)
+        showActive()
+    }
+
+    private func showActive() { context.show("active", .string(inputs.name(active))) }
 
     package func stop() { work.stop() }
 }
