@@ -61,6 +61,7 @@ import Testing
             ])
         #expect(
             report.summary
-                == "started=1 stopped=0 restarted=0 rewired=1 connected=0 disconnected=0 changed-in-place=0 renamed=0 untouched=3")
+                == "started=1 stopped=0 restarted=0 rewired=1 connected=0 disconnected=0 changed-in-place=0 renamed=0 untouched=3"
+        )
     }
 }
