@@ -11,14 +11,23 @@ package struct PictureLook: Sendable {
     }
 
     private var meter: PictureMeter
+    /// Of how many pictures one is looked at: every second one of those that come at more than 40 a second.
+    private let stride: Int
+    private var passed = 0
+    /// What the last look found: it holds until the next.
+    private var newest = Finding(blackSince: 0, frozenSince: 0)
     /// PTS of the first picture that was black, nil where the newest isn't.
     private var firstBlack: Int64?
 
-    package init(_ format: VideoFormat, masks: [PictureMeter.Mask]) { meter = PictureMeter(format, masks: masks) }
+    package init(_ format: VideoFormat, masks: [PictureMeter.Mask]) {
+        meter = PictureMeter(format, masks: masks)
+        stride = (format.picture.rate?.period.nanoseconds ?? .max) < 25_000_000 ? 2 : 1
+    }
 
     /// For key frames alone.
     package init(sparse format: VideoFormat, masks: [PictureMeter.Mask]) {
         meter = PictureMeter(format, masks: masks, isSparse: true)
+        stride = 1
     }
 
     /// The plane that is looked at.
@@ -29,21 +38,27 @@ package struct PictureLook: Sendable {
     ///   - pts: nanoseconds.
     ///   - arrival: monotonic nanoseconds.
     package mutating func look(at picture: UnsafeRawBufferPointer, pts: Int64, _ arrival: Int64) -> Finding {
-        finding(meter.look(at: picture, pts: pts), pts, arrival)
+        isPassedOver() ? newest : finding(meter.look(at: picture, pts: pts), pts, arrival)
     }
 
     /// The same of a picture that lies otherwise, by its plane of luma.
     package mutating func look(
         atPlane plane: UnsafeRawPointer, stride: Int, pts: Int64, _ arrival: Int64
     ) -> Finding {
-        finding(meter.look(atPlane: plane, stride: stride, pts: pts), pts, arrival)
+        isPassedOver() ? newest : finding(meter.look(atPlane: plane, stride: stride, pts: pts), pts, arrival)
+    }
+
+    private mutating func isPassedOver() -> Bool {
+        passed = (passed + 1) % stride
+        return stride > 1 && passed == 0
     }
 
     private mutating func finding(_ look: PictureMeter.Look, _ pts: Int64, _ arrival: Int64) -> Finding {
         firstBlack = look.isBlack ? firstBlack ?? pts : nil
-        return Finding(
+        newest = Finding(
             blackSince: firstBlack.map { begin(pts, $0, arrival) } ?? 0,
             frozenSince: look.isStill ? begin(pts, look.stillSince, arrival) : 0)
+        return newest
     }
 }
 

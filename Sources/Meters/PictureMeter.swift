@@ -1,8 +1,8 @@
 // What can be said of a picture by a look at a sample of it: whether it is black, and whether anything has moved.
 //
 // The picture is cut into cells of 16 × 16 pixels, and of each cell two runs of 16 luma samples are read: an eighth of
-// the picture, which is what 1/20 of a decoder's time allows. A cell is remembered as the mean of its samples and as a
-// hash of them. Motion is judged against the last pictures that moved, not against the picture before, so that a slow
+// the picture, which is what 1/20 of a decoder's time allows. A cell is remembered as the mean of its samples, as a hash of
+// them, and as they are: the stroke of a clock's digit moves no mean, but single samples from black to white. Motion is judged against the last pictures that moved, not against the picture before, so that a slow
 // pan adds up; a picture that was frozen and encoded again changes a little at each key frame and stays within the
 // bounds; noise of a camera on a still scene changes most cells by very little in most pictures, which a frozen
 // picture never does.
@@ -37,12 +37,18 @@ package struct PictureMeter {
 
     /// As many cells that moved a little are a picture that moved.
     private static let someCells = 3
+    /// What a single sample must change by: a digit of a clock makes it more than 200, what an encoder does to a frozen
+    /// picture at 2 Mb/s 49.
+    private static let strokeChange: UInt8 = 96
     /// Pictures of which one half must show changes in more than 40 % of the cells to be a camera's noise.
     private static let noisePictures = 16
 
     private let geometry: Geometry
     private let watched: Int
     private var cells: [Cell]
+    /// The two runs of each cell, 8 bits a sample: of the last picture that moved, and of the last picture.
+    private var reference: [SIMD16<UInt8>]
+    private var latest: [SIMD16<UInt8>]
     private var stillSince: Int64?
     /// One bit a picture, the newest lowest: whether so many cells had changed, by little.
     private var noise: UInt32 = 0
@@ -58,6 +64,8 @@ package struct PictureMeter {
         knowsNoise = !isSparse
         let (columns, rows) = (geometry.columns, geometry.rows)
         cells = Array(repeating: Cell(), count: columns * rows)
+        reference = Array(repeating: SIMD16(), count: 2 * columns * rows)
+        latest = reference
         for row in 0..<rows {
             for column in 0..<columns {
                 cells[row * columns + column].isMasked = masks.contains { $0.covers(column, row, of: columns, rows) }
@@ -96,7 +104,7 @@ package struct PictureMeter {
         guard watched > 0 else { return nothing(pts) }
         let tally = read(start, stride)
         let isFirst = stillSince == nil
-        let isMotion = tally.large > 0 || tally.some >= Self.someCells
+        let isMotion = tally.large > 0 || tally.some >= Self.someCells || tally.farthest > Self.strokeChange
         noise = noise << 1 | (!isMotion && tally.changed * 10 > watched * 4 ? 1 : 0)
         let recent = noise & (1 << Self.noisePictures - 1)
         let hasMoved = isFirst || isMotion || knowsNoise && recent.nonzeroBitCount * 2 >= Self.noisePictures
@@ -115,26 +123,44 @@ package struct PictureMeter {
         let geometry = geometry
         var tally = Tally()
         // Without the checks of arrays: this is what the time of a look goes to.
+        var changes = SIMD16<UInt8>()
         cells.withUnsafeMutableBufferPointer { cells in
-            for row in 0..<geometry.rows {
-                let line = start + row * Geometry.side * stride
-                for column in 0..<geometry.columns {
-                    let index = row * geometry.columns + column
-                    guard !cells[index].isMasked else { continue }
-                    let place = line + column * Geometry.side * geometry.step
-                    let upper = geometry.samples(place + Geometry.lines.0 * stride)
-                    let lower = geometry.samples(place + Geometry.lines.1 * stride)
-                    tally.count(&cells[index], upper, lower, darkest: geometry.darkest)
+            reference.withUnsafeBufferPointer { reference in
+                latest.withUnsafeMutableBufferPointer { latest in
+                    for row in 0..<geometry.rows {
+                        let line = start + row * Geometry.side * stride
+                        for column in 0..<geometry.columns {
+                            let index = row * geometry.columns + column
+                            guard !cells[index].isMasked else { continue }
+                            let place = line + column * Geometry.side * geometry.step
+                            let upper = geometry.samples(place + Geometry.lines.0 * stride)
+                            let lower = geometry.samples(place + Geometry.lines.1 * stride)
+                            latest[2 * index] = upper
+                            latest[2 * index + 1] = lower
+                            changes = pointwiseMax(changes, distance(upper, reference[2 * index]))
+                            changes = pointwiseMax(changes, distance(lower, reference[2 * index + 1]))
+                            tally.count(
+                                &cells[index], SIMD16(truncatingIfNeeded: upper), SIMD16(truncatingIfNeeded: lower),
+                                darkest: geometry.darkest)
+                        }
+                    }
                 }
             }
         }
+        tally.farthest = changes.max()
         return tally
     }
 
     /// Takes this picture as the one that later ones are compared with.
     private mutating func remember() {
         for index in cells.indices { cells[index].reference = cells[index].latest }
+        swap(&reference, &latest)
     }
+}
+
+@inline(__always)
+private func distance(_ a: SIMD16<UInt8>, _ b: SIMD16<UInt8>) -> SIMD16<UInt8> {
+    pointwiseMax(a, b) &- pointwiseMin(a, b)
 }
 
 /// What is remembered of a part of the picture.
@@ -151,6 +177,8 @@ private struct Cell {
 private struct Tally {
     var dark = 0, some = 0, large = 0, changed = 0
     var brightness = 0
+    /// By how much a single sample has changed.
+    var farthest: UInt8 = 0
     /// Cells that are not dark and have moved.
     var brightMotion = 0
 
@@ -217,14 +245,15 @@ private struct Geometry {
 
     /// A run of samples, 8 bits each.
     @inline(__always)
-    func samples(_ place: UnsafeRawPointer) -> SIMD16<UInt16> {
-        if word == 1, step == 1 {
-            return SIMD16<UInt16>(truncatingIfNeeded: place.loadUnaligned(as: SIMD16<UInt8>.self))
-        }
-        var run = SIMD16<UInt16>()
+    func samples(_ place: UnsafeRawPointer) -> SIMD16<UInt8> {
+        if word == 1, step == 1 { return place.loadUnaligned(as: SIMD16<UInt8>.self) }
+        var run = SIMD16<UInt8>()
         for i in run.indices {
             let sample = place + i * step
-            run[i] = word == 1 ? UInt16(sample.load(as: UInt8.self)) : sample.loadUnaligned(as: UInt16.self) >> excess
+            run[i] =
+                word == 1
+                ? sample.load(as: UInt8.self)
+                : UInt8(truncatingIfNeeded: min(255, sample.loadUnaligned(as: UInt16.self) >> excess))
         }
         return run
     }

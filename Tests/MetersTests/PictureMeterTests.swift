@@ -104,6 +104,15 @@ struct Canvas {
             clock.indices.allSatisfy { Int64($0) * Self.period - clock[$0].stillSince <= 1_000_000_000 })
     }
 
+    @Test("A stroke of a small digit moves: two pixels wide, in a cell whose mean it changes by little")
+    func stroke() {
+        let looks = looks(120) { i, canvas in
+            if i == 0 { canvas.drawAll(self.scene) }
+            canvas.draw(100..<112, 50..<70) { x, _ in x / 2 == 51 + i / 25 % 2 ? 235 : 16 }
+        }
+        #expect(looks.indices.allSatisfy { Int64($0) * Self.period - looks[$0].stillSince <= 1_000_000_000 })
+    }
+
     @Test("Under a mask a clock may run on") func masked() {
         let mask = PictureMeter.Mask(x: 0.6, y: 0.5, width: 0.1, height: 0.2)
         let looks = looks(120, masks: [mask]) { i, canvas in
