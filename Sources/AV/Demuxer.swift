@@ -42,6 +42,10 @@ package struct Demuxer: ~Copyable {
         case failed(AVFault)
     }
 
+    /// How long its streams were looked at until they were known: of somebody who sends at their own pace so much has come
+    /// already when the first packet is read.
+    package let waiting: MediaTime
+
     private let context: UnsafeMutablePointer<AVFormatContext>
     private let callbacks: DemuxerCallbacks
     private let scratch: UnsafeMutablePointer<AVPacket>
@@ -73,11 +77,12 @@ package struct Demuxer: ~Copyable {
     ) throws(AVFault) -> Demuxer {
         let context = try openInput(name, options, callbacks)
         let label = options.label ?? name
+        let waiting = try findStreams(of: context, label)
         guard let scratch = av_packet_alloc() else {
             closeInput(context)
             throw AVFault(operation: "open \(label)", code: av_error_no_memory)
         }
-        var demuxer = Demuxer(label, context, callbacks, scratch)
+        var demuxer = Demuxer(label, context, callbacks, scratch, waiting)
         try demuxer.describeNewStreams()
         demuxer.describePrograms()
         return demuxer
@@ -85,9 +90,10 @@ package struct Demuxer: ~Copyable {
 
     private init(
         _ name: String, _ context: UnsafeMutablePointer<AVFormatContext>, _ callbacks: DemuxerCallbacks,
-        _ scratch: UnsafeMutablePointer<AVPacket>
+        _ scratch: UnsafeMutablePointer<AVPacket>, _ waiting: MediaTime
     ) {
         (self.name, self.context, self.callbacks, self.scratch) = (name, context, callbacks, scratch)
+        self.waiting = waiting
     }
 
     deinit {

@@ -35,12 +35,19 @@ func openInput(
         }
         throw AVFault(operation: "open \(label)", code: code)
     }
-    let found = avformat_find_stream_info(opened, nil)
+    return opened
+}
+
+/// Reads on until the streams are known.
+/// - Returns: how long that took. What came meanwhile waits in the context.
+func findStreams(of context: UnsafeMutablePointer<AVFormatContext>, _ label: String) throws(AVFault) -> MediaTime {
+    let begin = av_gettime_relative()
+    let found = avformat_find_stream_info(context, nil)
     guard found >= 0 else {
-        closeInput(opened)
+        closeInput(context)
         throw AVFault(operation: "find the streams of \(label)", code: found)
     }
-    return opened
+    return MediaTime(nanoseconds: (av_gettime_relative() - begin) * 1000)
 }
 
 private func attachSource(

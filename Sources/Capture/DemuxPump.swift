@@ -48,6 +48,12 @@ struct DemuxPump {
 
     var isOpen: Bool { connection != nil }
 
+    /// Takes over the open demuxer of somebody who sends at their own pace. What has come while its streams were looked at
+    /// lies in the past: what comes from now on would be ahead of the clock by so much, and others behind it.
+    mutating func open(live demuxer: consuming Demuxer) throws(NodeFault) {
+        try open(demuxer, at: (context.timeline.now - demuxer.waiting).nanoseconds)
+    }
+
     /// Takes over an open demuxer. Its first packet is given the time `start` (nanoseconds on the timeline).
     mutating func open(_ demuxer: consuming Demuxer, at start: Int64) throws(NodeFault) {
         let selection = TrackSelection(

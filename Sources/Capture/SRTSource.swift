@@ -181,7 +181,7 @@ package actor SRTSource: DataNode {
         }
         bytes.opened()
         do throws(NodeFault) {
-            try pump.open(demuxer, at: context.timeline.now.nanoseconds)
+            try pump.open(live: demuxer)
             context.show("peer", .string(peer))
             return true
         } catch {

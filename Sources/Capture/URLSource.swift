@@ -161,7 +161,11 @@ package actor URLSource: DataNode {
                 guard strangers == address.publisherName.map(AVLog.strangers) else {
                     throw NodeFault(.denied, "a publisher with another stream key was refused")
                 }
-                try pump.open(demuxer, at: context.timeline.now.nanoseconds)
+                if isPaced {
+                    try pump.open(demuxer, at: context.timeline.now.nanoseconds)
+                } else {
+                    try pump.open(live: demuxer)
+                }
                 backOff.succeeded()
                 context.log(.info, "connected: \(shown)")
                 context.show("connected", .bool(true))

@@ -1,11 +1,14 @@
 // `source.srt` with the real ffmpeg command as publisher: it comes, is killed, comes back otherwise, sends garbage.
+import CRingLayout
 import Capture
 import Codecs
 import Engine
 import Foundation
 import Graph
 import GraphHarness
+import Media
 import Routing
+import Synchronization
 import Testing
 
 /// An ffmpeg that publishes, or whatever command; killed with the value.
@@ -46,9 +49,38 @@ private final class Publisher {
     }
 }
 
+/// Looks how far packets are ahead of the clock when they come.
+private actor HurrySink: DataNode {
+    static let kind = KindDeclaration(
+        "sink.hurry", "Compares times with the clock.",
+        inlets: [InletDeclaration("in", [.codedVideo], isRequired: true)], settings: NullSettings.declarations,
+        placement: .own)
+    /// At most, nanoseconds.
+    static let most = Atomic<Int64>(.min)
+    nonisolated let context: NodeContext
+    nonisolated var unownedExecutor: UnownedSerialExecutor { context.executor }
+
+    init(_ settings: NullSettings, in context: NodeContext) { self.context = context }
+    func prepare() throws(NodeFault) {}
+    func inletChanged(_ inlet: InletAddress, _ news: InletNews) {}
+    func step() -> Step {
+        guard let inlet = context.inlet("in"), !inlet.hasEnded else { return .finished }
+        switch inlet.peekPacket() {
+        case .packet(let grain):
+            Self.most.max(grain.pts - context.timeline.now.nanoseconds, ordering: .relaxed)
+            inlet.skipPacket()
+            return .again
+        case .lapped: return .again
+        case .nothing: return .wait
+        }
+    }
+    func stop() {}
+}
+
 @Suite("SRT publishers", .serialized) struct SRTTests {
     private static let kinds: [NodeKind] = [
         NodeKind(SRTSource.self), NodeKind(DecodeNode.self), NodeKind(NullSink.self), NodeKind(PatternSource.self),
+        NodeKind(HurrySink.self),
     ]
 
     private func listening(_ port: Int, _ more: [(String, JSON)] = []) async throws -> GraphRun {
@@ -97,6 +129,22 @@ private final class Publisher {
         #expect(await eventually { await status(run, "in").contains("\"state\":\"absent\"") })
         publisher.kill()
         #expect(await status(run, "in").contains("\"restarts\":0"))
+        #expect(await run.drain())
+    }
+
+    @Test("What came while the streams were looked at lies in the past: nothing is ahead of the clock")
+    func onTime() async throws {
+        let port = Int(try freePort())
+        let run = try GraphRun(Self.kinds, dataFolder: try Scratch().path)
+        try await run.start([
+            "in": ["kind": "source.srt", "settings": ["port": .count(port)], "tracks": ["video": ["type": "video"]]],
+            "hurry": ["kind": "sink.hurry", "inputs": ["in": "in.video"]],
+        ])
+        let publisher = try Publisher.signal(port)
+        #expect(await eventually { await run.engine.figures(of: "hurry", "in")?.taken ?? 0 > 50 }, "\(publisher.said)")
+        // Libavformat looks for about a second.
+        let ahead = HurrySink.most.load(ordering: .relaxed)
+        #expect(ahead < 250_000_000, "by \(ahead / 1_000_000) ms")
         #expect(await run.drain())
     }
 
