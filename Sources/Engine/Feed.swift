@@ -52,9 +52,16 @@ final class Feed {
         return Signal(rawValue: state) ?? .waiting
     }
 
+    /// What the ring says of itself once all is read, else nil. The state is loaded before the head: where it is a final one,
+    /// nothing has been published since. The other way round the last grain could come, and the end, between the two looks.
+    var drainedSignal: Signal? {
+        let signal = signal
+        return isDrained ? signal : nil
+    }
+
     /// Whether there is nothing more to come for now: all is read, and the writer has ended or is silent.
     var isOver: Bool {
-        guard isDrained else { return false }
+        guard let signal = drainedSignal else { return false }
         switch signal {
         case .ended, .removed: return true
         // A node that comes back makes a new generation on the same port.

@@ -203,9 +203,8 @@ package final class Inlet: @unchecked Sendable {
         // Its writer fails by it too and comes back with the next generation.
         if feed.mapping?.isCorrupt ?? false { return joinNext(feed) }
         // What it changes over to may go on: nobody is told of an end that isn't one.
-        guard feed.isDrained, edge == nil else { return nil }
-        // The state was loaded before the head (RingMapping.state), so "drained" is final for final states.
-        switch feed.signal {
+        guard let signal = feed.drainedSignal, edge == nil else { return nil }
+        switch signal {
         case .superseded: return joinNext(feed)
         case .ended, .removed:
             hasEnded = true
