@@ -147,11 +147,13 @@ package actor Engine {
         }
         for node in made { nodes[node.id] = node }
         await land(staged, timing)
+        // What is new may go on air by this very patch: it runs before somebody who runs on is connected to it.
+        await start(upstream(of: plan.connected.map(\.inlet.from.node), among: made))
         await connect(plan, target)
         for id in plan.changedInPlace { await applySettings(id, target) }
         await disconnect(plan)
         for id in plan.renamed { rename(id, target) }
-        for node in made where node.state == .starting { await start(node) }
+        await start(made)
         for id in plan.stopped {
             guard let node = nodes.removeValue(forKey: id) else { continue }
             node.state = .stopping

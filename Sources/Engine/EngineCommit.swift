@@ -95,7 +95,7 @@ extension Engine {
     }
 
     /// Those of the new nodes that feed what is staged, directly or not, upstream first: they have to run before.
-    private func upstream(of sources: [String], among made: [LiveNode]) -> [LiveNode] {
+    func upstream(of sources: [String], among made: [LiveNode]) -> [LiveNode] {
         var wanted = Set(sources)
         for node in made.reversed() where wanted.contains(node.id) {
             wanted.formUnion(node.resolved.inlets.map(\.from.node))
@@ -127,10 +127,11 @@ extension Engine {
     }
 
     /// Looks each millisecond until it is so; false once `end` has come.
-    private func until(_ end: ContinuousClock.Instant, _ condition: () -> Bool) async -> Bool {
-        while !condition() {
+    @discardableResult
+    func until(_ end: ContinuousClock.Instant, _ condition: () async -> Bool) async -> Bool {
+        while await !condition() {
             guard ContinuousClock.now < end else { return false }
-            do { try await Task.sleep(nanoseconds: 1_000_000) } catch { return condition() }
+            do { try await Task.sleep(nanoseconds: 1_000_000) } catch { return await condition() }
         }
         return true
     }

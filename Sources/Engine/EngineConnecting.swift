@@ -27,21 +27,18 @@ extension Engine {
                 guard let port = nodes[from.node]?.ports[from.outlet] else { continue }
                 inlet.wiring.connect(port, isLossless: connection.inlet.isLossless)
             }
-            await untilFed(new)
+            // Settings of this patch or of the next may put what comes on air: it is there by then, if it gives anything.
+            // For the first grain of what has just been started only those of this patch are held up.
+            let isChosen = plan.changedInPlace.contains(id)
+            await until(.now + .nanoseconds(Self.firstGrain.nanoseconds)) {
+                !new.contains { $0.isExpected(evenFirst: isChosen) }
+            }
         }
         if !plan.connected.isEmpty { watchNodes() }
     }
 
     /// How long a patch waits for what it connects.
     private static let firstGrain = MediaTime.milliseconds(500)
-
-    /// Settings of this patch or of the next may put what comes on air: it is there by then, if it gives anything.
-    private func untilFed(_ inlets: [Inlet]) async {
-        let end = ContinuousClock.now + .nanoseconds(Self.firstGrain.nanoseconds)
-        while ContinuousClock.now < end, inlets.contains(where: \.isExpected) {
-            do { try await Task.sleep(nanoseconds: 1_000_000) } catch { return }
-        }
-    }
 
     /// One that does not run is made with all its inlets when it is started again: at once, where it had come to its end.
     private func revive(_ node: LiveNode, _ resolved: ResolvedNode) async {
@@ -50,20 +47,13 @@ extension Engine {
         await restartNow(node)
     }
 
-    /// A change of settings in the same patch may have begun to replace what these inlets give.
-    private func untilFree(_ runner: NodeRunner, _ inlets: Set<InletAddress>) async {
-        let end = ContinuousClock.now + .nanoseconds(Changeover.patience)
-        while await runner.isInUse(inlets), ContinuousClock.now < end {
-            do { try await Task.sleep(nanoseconds: 1_000_000) } catch { return }
-        }
-    }
-
     /// Takes inlets from running nodes.
     func disconnect(_ plan: GraphPlan) async {
         for (id, connections) in Dictionary(grouping: plan.disconnected, by: \.node) {
             guard let node = nodes[id], node.state == .running else { continue }
             let gone = Set(connections.map(\.inlet.address))
-            await untilFree(node.runner, gone)
+            // A change of settings in the same patch may have begun to replace what these inlets give.
+            await until(.now + .nanoseconds(Changeover.patience)) { await !node.runner.isInUse(gone) }
             await node.runner.change(node.runner.context.inlets.filter { !gone.contains($0.id) })
         }
         if !plan.disconnected.isEmpty { watchNodes() }
@@ -72,11 +62,12 @@ extension Engine {
 
 extension Inlet {
     /// Whether a raw edge lives, and has given nothing yet.
-    fileprivate var isExpected: Bool {
+    /// - Parameter evenFirst: whether it does also where its outlet has not given anything to anybody.
+    fileprivate func isExpected(evenFirst: Bool) -> Bool {
         guard let port = wiring.plan.source?.port, port.type.isRaw, figures.snapshot.taken == 0 else { return false }
         switch port.signal {
         case .noSignal, .absent, .ended, .removed: return false
-        case .waiting, .live, .superseded: return port.newest.load(ordering: .relaxed) != .min
+        case .waiting, .live, .superseded: return evenFirst || port.newest.load(ordering: .relaxed) != .min
         }
     }
 }

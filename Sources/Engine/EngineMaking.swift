@@ -93,6 +93,11 @@ extension Engine {
         if isDraining, node.isSource { await node.runner.drain() }
     }
 
+    /// Those of them that do not run yet, in their order.
+    func start(_ made: [LiveNode]) async {
+        for node in made where node.state == .starting { await start(node) }
+    }
+
     func applySettings(_ id: String, _ target: ResolvedGraph) async {
         guard let node = nodes[id], let resolved = target[id], node.state == .running else { return }
         guard case .restart = await node.runner.apply(settings(of: node, as: resolved)) else { return }

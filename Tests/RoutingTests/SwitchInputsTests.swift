@@ -89,13 +89,36 @@ private func program(_ node: String) -> JSON {
         let page = run.page
         #expect(await run.drain())
         expectCadence(page)
+        expectJoints(page, count: rounds)
+    }
+
+    /// Every picture and every sample of an input is followed by its next, or by another input.
+    private func expectJoints(_ page: MarkSink.Page, count: Int) {
         for marks in [page.pictures.map(\.mark), page.samples] {
             let joints = zip(marks, marks.dropFirst()).filter { a, b in
                 guard let a, let b else { return true }
                 return a.source != b.source || a.number + 1 != b.number
             }
-            #expect(joints.count == rounds && joints.allSatisfy { $0?.source != $1?.source }, "\(joints)")
+            #expect(joints.count == count && joints.allSatisfy { $0?.source != $1?.source }, "\(joints)")
         }
+    }
+
+    @Test("One patch brings a camera, makes it an input and puts it on air: nothing is held meanwhile")
+    func broughtOnAir() async throws {
+        let run = try await cameras(["fade": "0s", "patience": "1s", "active": "n0"])
+        for round in 1...4 {
+            try await run.patch(
+                .add(["nodes", "new\(round)"], Self.camera(3 + round)),
+                .add(input("n\(round)"), program("new\(round)")), .add(active, .string("n\(round)")),
+                .remove(input("n\(round - 1)")))
+            try #require(await eventually { run.mark?.source == 3 + round })
+        }
+        let last = run.pictures
+        try #require(await eventually { run.pictures > last + 20 })
+        let page = run.page
+        #expect(await run.drain())
+        expectCadence(page)
+        expectJoints(page, count: 4)
     }
 
     @Test("The input on air leaves and nothing is chosen: the first that is left takes over, the cadence stays")
