@@ -4,8 +4,8 @@
 //
 // Where content may be repeated (`Splice.repeat`) the new input goes on at its newest key packet that is not after the end
 // of what went out, so that content is late by less than a GOP however often inputs change. What is repeated comes in a
-// burst: from then on the output is ahead of the clock by so much (`lead`), and at the next change that much time may pass
-// until the new input's stream has come to the end of what went out, with a key packet on the way as likely as not.
+// burst: from then on the output is ahead of the clock by as much as content is late, and at the next change that much time
+// may pass until the new input's stream has come to the end of what went out, with a key packet on the way as likely as not.
 import CRingLayout
 import Engine
 import Graph
@@ -38,8 +38,6 @@ final class CodedPictures {
     private(set) var onAir: Int?
     private(set) var wanted: Int
     private var change: Change?
-    /// By how much the output is ahead of the clock, since content was repeated; nanoseconds.
-    private var lead: Int64 = 0
     private var joint: PictureJoint?
     /// By how much a new input whose writer waits for it is behind what went out, nanoseconds.
     private var lag: Int64 = 0
@@ -220,8 +218,10 @@ final class CodedPictures {
 
     /// Until when the new input's stream may come to the end of what went out; nil to go on.
     private func waits(for inlet: Inlet, _ end: Int64) -> Int64? {
-        guard lead > 0, !track.isSilent[wanted], let newest = inlet.newestPacketTime, newest < end else { return nil }
-        let time = track.lastTime + lead
+        guard machine.shift > 0, !track.isSilent[wanted], let newest = inlet.newestPacketTime, newest < end else {
+            return nil
+        }
+        let time = track.lastTime + machine.shift
         return track.now < time ? time : nil
     }
 
@@ -238,14 +238,11 @@ final class CodedPictures {
         _ inlet: Inlet, _ grain: Grain, _ next: CodedSplice, _ pts: Int64, _ dts: Int64
     ) throws(NodeFault) -> SwitchTurn {
         let end = machine.outEnd
-        let waited = track.now - track.lastTime
         // A hole is said to be one: whoever counts on times that go on must know.
         track.isBroken = end.map { pts &- $0 > next.period } ?? grain.isDiscontinuity
         var grain = grain
         grain.isDiscontinuity = false
         guard try track.send(grain, of: wanted, pts: pts, dts: dts) else { return .busy }
-        if end != nil { lead = max(0, lead - waited) }
-        if end != nil, isRepeating(inlet) { lead += max(0, (inlet.newestPacketTime ?? grain.pts) &- grain.pts) }
         machine = next
         (onAir, change) = (wanted, nil)
         joint = PictureJoint(input: wanted, end: end, shift: next.shift, start: grain.pts)
