@@ -116,7 +116,9 @@ package struct FailoverMachine: Sendable {
         case .cleared(let name, let condition):
             let silence = timing.silence
             change(name) { $0.clear(condition, silence, now) }
-        case .probed(let name, let succeeded, let detail): change(name) { $0.probed(succeeded, detail, now) }
+        case .probed(let name, let succeeded, let detail):
+            let next = now + timing.probe.nanoseconds
+            change(name) { $0.probed(succeeded, detail, next, now) }
         case .readied(let name):
             if needed.contains(name) { change(name) { $0.hasBeenReadied = true } }
         case .restarted(let name): change(name) { if $0.isOpen { $0.restart(now) } }
@@ -363,7 +365,8 @@ package struct FailoverMachine: Sendable {
             let due = inputs[index].nextProbe ?? now + timing.probe.nanoseconds
             inputs[index].nextProbe = due
             guard now >= due else { continue }
-            inputs[index].nextProbe = now + timing.probe.nanoseconds
+            // Once this one is over it is said when the next begins.
+            inputs[index].nextProbe = now + 3 * timing.probe.nanoseconds
             actions.append(.probe(inputs[index].input.name))
         }
     }

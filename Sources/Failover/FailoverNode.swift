@@ -201,15 +201,19 @@ package actor FailoverNode: ControlNode {
 
     // MARK: Probes
 
-    /// Tries to open a cold input: half of the time between two tries, at most.
+    /// Tries to open a cold input. One that is tried for less long than it takes to open, each time at the same place of a
+    /// GOP, would never be found well.
     private func probe(_ name: String) {
-        probes[name] = context.now + max(settings.timing.silence.nanoseconds, settings.timing.probe.nanoseconds / 2)
+        probes[name] = context.now + probeLength
         context.stir()
     }
 
+    /// As long as one that is shown may take to open.
+    private var probeLength: Int64 { max(settings.timing.silence, settings.timing.probe).nanoseconds }
+
     private func settleProbe(_ name: String, _ reading: InputWatch.Reading, _ now: Int64) {
         guard let end = probes[name] else { return }
-        let begin = end - max(settings.timing.silence.nanoseconds, settings.timing.probe.nanoseconds / 2)
+        let begin = end - probeLength
         let isHeard = reading.arrived.map { $0 > begin } ?? false
         guard isHeard || reading.isOver || now >= end else { return }
         probes[name] = nil

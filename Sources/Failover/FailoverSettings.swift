@@ -51,7 +51,8 @@ package struct FailoverSettings: NodeSettings {
     ).within(.zero ... .seconds(3600))
     static let probe = Setting(
         "probe", default: MediaTime.seconds(8),
-        "How long a chosen input may take to deliver, and how often a cold one that is degraded is tried.", isLive: true
+        "How long a chosen input may take to deliver, and how long a cold one that is degraded is tried, and left alone.",
+        isLive: true
     ).within(.milliseconds(100) ... .seconds(3600))
     static let inputs = Setting<InputTable>(
         required: "inputs",

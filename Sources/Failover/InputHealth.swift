@@ -94,7 +94,9 @@ struct InputHealth: Sendable {
         degrade(.error, detail, now)
     }
 
-    mutating func probed(_ succeeded: Bool, _ detail: String, _ now: Int64) {
+    /// - Parameter next: when the next probe begins, where one is needed.
+    mutating func probed(_ succeeded: Bool, _ detail: String, _ next: Int64, _ now: Int64) {
+        nextProbe = nextProbe.map { _ in next }
         if succeeded { wellSince = wellSince ?? now } else { fail(detail, now) }
     }
 
