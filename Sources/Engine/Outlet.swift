@@ -231,7 +231,7 @@ package final class Outlet: @unchecked Sendable {
         }
         let grain = stamped(judged(grain, UnsafeRawBufferPointer(claim.bytes)))
         frames?.publish(claim, grain, sideData: sideData)
-        published(grain, bytes: Int(grain.size))
+        published(grain, bytes: format.map(grain.bytes) ?? 0)
     }
 
     /// Publishes a buffer of the picture store that the decoder goes on holding.
@@ -244,7 +244,7 @@ package final class Outlet: @unchecked Sendable {
         }
         grain = stamped(grain)
         let published = frames?.publish(held: buffer, grain, sideData: sideData) ?? .inUse
-        if case .done = published { self.published(grain, bytes: Int(grain.size)) }
+        if case .done = published { self.published(grain, bytes: format.map(grain.bytes) ?? 0) }
         return published
     }
 

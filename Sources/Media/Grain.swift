@@ -98,3 +98,14 @@ extension pbr_grain {
         }
     }
 }
+
+extension Grain {
+    /// Bytes of the payload: raw pictures are as large as their format says, sound by its samples.
+    public func bytes(in format: StreamFormat) -> Int {
+        switch format {
+        case .rawVideo(let format): format.planes.size
+        case .rawAudio(let format): Int(samples) * format.samplePitch * format.planeCount
+        case .codedVideo, .codedAudio, .data, .transport: Int(size)
+        }
+    }
+}

@@ -89,28 +89,28 @@ final class MeteredStream {
     /// Takes at most one grain. False: there is none.
     func take() -> Bool {
         guard !inlet.hasEnded, let format else { return false }
-        return format.type.isRaw ? takeFrame() : takePacket()
+        return format.type.isRaw ? takeFrame(format) : takePacket(format)
     }
 
-    private func takeFrame() -> Bool {
+    private func takeFrame(_ format: StreamFormat) -> Bool {
         switch inlet.takeFrame() {
         case .nothing: return false
         // It is this node that was too slow.
         case .lapped: flow.startAgain()
         case .frame(let lease):
-            let arrival = note(lease.grain)
+            let arrival = note(lease.grain, format)
             content?.look(at: lease.bytes, of: lease.grain, arrival, in: measured)
             judge(at: arrival)
         }
         return true
     }
 
-    private func takePacket() -> Bool {
+    private func takePacket(_ format: StreamFormat) -> Bool {
         switch inlet.peekPacket() {
         case .nothing: return false
         case .lapped: flow.startAgain()
         case .packet(let grain):
-            let arrival = note(grain)
+            let arrival = note(grain, format)
             if grain.isKey, keyframes != nil {
                 decode(grain, arrival)
             } else {
@@ -121,11 +121,11 @@ final class MeteredStream {
         return true
     }
 
-    private func note(_ grain: Grain) -> Int64 {
+    private func note(_ grain: Grain, _ format: StreamFormat) -> Int64 {
         // When it was published: this node may be late itself.
         let arrival = grain.latestStamp ?? context.now
         isJudged = true
-        flow.take(FlowMeter.Header(grain, bytes: Int(grain.size)), at: arrival)
+        flow.take(FlowMeter.Header(grain, bytes: grain.bytes(in: format)), at: arrival)
         measured.note(flow)
         return arrival
     }

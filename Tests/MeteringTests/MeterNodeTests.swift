@@ -82,6 +82,8 @@ private func number(_ json: JSON, _ key: String) -> Double { json[key]?.double ?
         let (pictures, sound) = (await rig.measured("pictures"), await rig.measured("sound"))
         #expect(number(pictures, "missing") == 10 && number(pictures, "holes") == 1 && number(pictures, "corrupt") == 1)
         #expect(number(pictures, "bytes") == Double(190 * ScriptedStream.video.planes.size))
+        let audio = ScriptedStream.audio
+        #expect(number(sound, "bytes") == Double(4 * audio.sampleRate * audio.samplePitch * audio.planeCount))
         #expect(number(sound, "missing") == 0 && number(sound, "holes") == 0 && number(sound, "clips") == 200)
         #expect(pictures["clips"] == nil && sound["blackMilliseconds"] == nil)
         let text = await rig.run.engine.metrics()

@@ -79,7 +79,6 @@ actor ScriptedStream: DataNode {
         }
         var grain = Grain.empty()
         (grain.pts, grain.duration, grain.isKey) = (Int64(picture) * 20_000_000, 20_000_000, true)
-        grain.size = UInt32(Self.video.planes.size)
         if scene == .torn, place == 40 { grain.flags |= PBR_GRAIN_CORRUPT }
         outlet.publish(claim, grain)
     }
@@ -102,7 +101,6 @@ actor ScriptedStream: DataNode {
         var grain = Grain.empty()
         (grain.pts, grain.duration, grain.isKey) = (Int64(block) * 10_000_000, 10_000_000, true)
         grain.samples = 480
-        grain.size = UInt32(Self.audio.bufferSize)
         outlet.publish(claim, grain)
     }
     func stop() {}
