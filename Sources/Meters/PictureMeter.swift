@@ -104,7 +104,7 @@ package struct PictureMeter {
         guard watched > 0 else { return nothing(pts) }
         let tally = read(start, stride)
         let isFirst = stillSince == nil
-        let isMotion = tally.large > 0 || tally.some >= Self.someCells || tally.farthest > Self.strokeChange
+        let isMotion = tally.large > 0 || tally.some >= Self.someCells || tally.hasStroke
         noise = noise << 1 | (!isMotion && tally.changed * 10 > watched * 4 ? 1 : 0)
         let recent = noise & (1 << Self.noisePictures - 1)
         let hasMoved = isFirst || isMotion || knowsNoise && recent.nonzeroBitCount * 2 >= Self.noisePictures
@@ -123,7 +123,8 @@ package struct PictureMeter {
         let geometry = geometry
         var tally = Tally()
         // Without the checks of arrays: this is what the time of a look goes to.
-        var changes = SIMD16<UInt8>()
+        var beyond = SIMD8<UInt16>()
+        let weights = Weights()
         cells.withUnsafeMutableBufferPointer { cells in
             reference.withUnsafeBufferPointer { reference in
                 latest.withUnsafeMutableBufferPointer { latest in
@@ -137,17 +138,16 @@ package struct PictureMeter {
                             let lower = geometry.samples(place + Geometry.lines.1 * stride)
                             latest[2 * index] = upper
                             latest[2 * index + 1] = lower
-                            changes = pointwiseMax(changes, distance(upper, reference[2 * index]))
-                            changes = pointwiseMax(changes, distance(lower, reference[2 * index + 1]))
-                            tally.count(
-                                &cells[index], SIMD16(truncatingIfNeeded: upper), SIMD16(truncatingIfNeeded: lower),
-                                darkest: geometry.darkest)
+                            let run = Run(upper, lower)
+                            beyond |= run.beyond(
+                                Self.strokeChange, from: Run(reference[2 * index], reference[2 * index + 1]))
+                            tally.count(&cells[index], run.sum, run.hash(weights), darkest: geometry.darkest)
                         }
                     }
                 }
             }
         }
-        tally.farthest = changes.max()
+        tally.hasStroke = beyond.max() & Run.sign != 0
         return tally
     }
 
@@ -158,9 +158,53 @@ package struct PictureMeter {
     }
 }
 
-@inline(__always)
-private func distance(_ a: SIMD16<UInt8>, _ b: SIMD16<UInt8>) -> SIMD16<UInt8> {
-    pointwiseMax(a, b) &- pointwiseMin(a, b)
+/// The samples of a cell, in words of which each has one: what the compiler has instructions for, where it calls functions
+/// for most of what there is for vectors of bytes.
+private struct Run {
+    private let words: (SIMD8<UInt16>, SIMD8<UInt16>, SIMD8<UInt16>, SIMD8<UInt16>)
+    static let sign: UInt16 = 0x8000
+
+    @inline(__always) init(_ upper: SIMD16<UInt8>, _ lower: SIMD16<UInt8>) {
+        let (a, b) = (unsafeBitCast(upper, to: SIMD8<UInt16>.self), unsafeBitCast(lower, to: SIMD8<UInt16>.self))
+        words = (a & 0xFF, a &>> 8, b & 0xFF, b &>> 8)
+    }
+
+    @inline(__always) var sum: UInt16 { (words.0 &+ words.1 &+ words.2 &+ words.3).sum }
+
+    @inline(__always) func hash(_ weights: Weights) -> UInt16 {
+        (words.0 &* weights.words.0 &+ words.1 &* weights.words.1 &+ words.2 &* weights.words.2 &+ words.3
+            &* weights.words.3).sum
+    }
+
+    /// The sign of a word is set where a sample differs by more than `distance` either way.
+    @inline(__always) func beyond(_ distance: UInt8, from other: Run) -> SIMD8<UInt16> {
+        let limit = SIMD8<UInt16>(repeating: UInt16(distance))
+        @inline(__always) func signs(_ a: SIMD8<UInt16>, _ b: SIMD8<UInt16>) -> SIMD8<UInt16> {
+            let change = a &- b
+            return (limit &- change) | (limit &+ change)
+        }
+        return signs(words.0, other.words.0) | signs(words.1, other.words.1) | signs(words.2, other.words.2)
+            | signs(words.3, other.words.3)
+    }
+}
+
+/// Of a cell's hash. Odd, and different: samples that change places change it.
+private struct Weights {
+    let words: (SIMD8<UInt16>, SIMD8<UInt16>, SIMD8<UInt16>, SIMD8<UInt16>) = (
+        SIMD8(0x9E37, 0x85EB, 0xC2B3, 0x27D5, 0x1657, 0xD3A3, 0x7F4B, 0x4F1D),
+        SIMD8(0x6A09, 0xBB67, 0x3C6F, 0xA54F, 0x510F, 0x9B05, 0x1F83, 0x5BE1),
+        SIMD8(0xCBBB, 0x629B, 0x9159, 0x152F, 0x6733, 0x8EB5, 0xDB0D, 0x47B5),
+        SIMD8(0xAE5F, 0x2F8B, 0xE6D1, 0x7137, 0xB5C1, 0x3957, 0x59F1, 0x923F)
+    )
+}
+
+extension SIMD8<UInt16> {
+    /// Of all words, as `wrappedSum`, for which a function is called.
+    @inline(__always) fileprivate var sum: UInt16 {
+        let four = lowHalf &+ highHalf
+        let two = four.lowHalf &+ four.highHalf
+        return two.x &+ two.y
+    }
 }
 
 /// What is remembered of a part of the picture.
@@ -177,8 +221,8 @@ private struct Cell {
 private struct Tally {
     var dark = 0, some = 0, large = 0, changed = 0
     var brightness = 0
-    /// By how much a single sample has changed.
-    var farthest: UInt8 = 0
+    /// Whether a single sample has changed by so much that it is motion.
+    var hasStroke = false
     /// Cells that are not dark and have moved.
     var brightMotion = 0
 
@@ -186,9 +230,7 @@ private struct Tally {
     private static let (someChange, largeChange) = (8 * Geometry.samples, 24 * Geometry.samples)
 
     @inline(__always)
-    mutating func count(_ cell: inout Cell, _ upper: SIMD16<UInt16>, _ lower: SIMD16<UInt16>, darkest: UInt16) {
-        let sum = (upper &+ lower).wrappedSum()
-        let hash = (upper &* Self.weights &+ lower &* Self.otherWeights).wrappedSum()
+    mutating func count(_ cell: inout Cell, _ sum: UInt16, _ hash: UInt16, darkest: UInt16) {
         let change = abs(Int(sum) - Int(cell.reference))
         let isSome = change > Self.someChange
         brightness += Int(sum)
@@ -199,14 +241,6 @@ private struct Tally {
         changed += hash != cell.hash ? 1 : 0
         (cell.latest, cell.hash) = (sum, hash)
     }
-
-    /// Odd, and different: samples that change places change the hash.
-    private static let weights = SIMD16<UInt16>(
-        0x9E37, 0x85EB, 0xC2B3, 0x27D5, 0x1657, 0xD3A3, 0x7F4B, 0x4F1D, 0x6A09, 0xBB67, 0x3C6F, 0xA54F, 0x510F, 0x9B05,
-        0x1F83, 0x5BE1)
-    private static let otherWeights = SIMD16<UInt16>(
-        0xCBBB, 0x629B, 0x9159, 0x152F, 0x6733, 0x8EB5, 0xDB0D, 0x47B5, 0xAE5F, 0x2F8B, 0xE6D1, 0x7137, 0xB5C1, 0x3957,
-        0x59F1, 0x923F)
 }
 
 /// Where the samples of a format lie.
