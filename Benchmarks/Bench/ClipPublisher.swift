@@ -46,13 +46,14 @@ final class ClipPublisher {
     ///   - address: as in `srt://127.0.0.1:8891`.
     ///   - start: where in the clip it begins, seconds.
     ///   - loops: whether it begins anew at the end of the clip.
+    ///   - rate: bits a second of the transport stream, filled up: the pattern takes far less than is asked for.
     init(
-        _ clip: PatternClip, to address: String, start: Int = 0, loops: Bool = false, log: String
+        _ clip: PatternClip, to address: String, start: Int = 0, loops: Bool = false, rate: String? = nil, log: String
     ) throws(BenchError) {
         process = try ChildProcess(
             ["ffmpeg", "-v", "error", "-nostdin", "-re"] + (loops ? ["-stream_loop", "-1"] : []) + [
-                "-ss", "\(start)", "-i", clip.path, "-c", "copy", "-f", "mpegts", address,
-            ], log: log)
+                "-ss", "\(start)", "-i", clip.path, "-c", "copy", "-f", "mpegts",
+            ] + (rate.map { ["-muxrate", $0] } ?? []) + [address], log: log)
         process.samplePeriod = 3_600_000
     }
 

@@ -65,11 +65,18 @@ struct Failover {
         let count = options.count ?? (options.isShort ? 10 : mode == .cold ? 20 : 100)
         let machine = MachineFigures()
         let broadcast = FailoverBroadcast(mode, clip, options)
+        let watch = try HoldUpWatch()
         try broadcast.run(count)
+        let holdUps = watch.found
         let shares = MachineFigures().shares(since: machine)
         let tape = try RecordedPictures("\(options.data)/recordings/failover", options)
         let name = "failover.\(mode.rawValue)"
-        report.add(gaps: tape.changes.map(\.gap), of: count, name, mode.words)
+        let heldUp = HeldUpChanges(holdUps, moments: broadcast.moments, times: tape.changes.map(\.time))
+        let gaps = tape.changes.filter { !heldUp.contains($0.time) }.map(\.gap)
+        report.add(gaps: gaps, of: count, name, mode.words)
+        let others = tape.changes.filter { heldUp.contains($0.time) }.map(\.gap)
+        report.add(Figure("\(name).heldUp", "switches while a CPU was away for 20 ms or more", Double(others.count)))
+        report.add(Figure("\(name).heldUp.most", "of these the most, ms", others.max() ?? 0))
         report.add(Figure("\(name).missed", "periods without a picture in the recording", Double(tape.missed)))
         report.add(Figure("\(name).stolen", "time that the host gave to others, %", shares.stolen))
         switch mode {
@@ -104,8 +111,9 @@ extension Report {
     ///   - count: how many there should be.
     mutating func add(gaps: [Double], of count: Int, _ name: String, _ words: String) {
         let sorted = gaps.sorted()
+        // Of a hundred the 99th, as percentiles are by the nearest rank; the longest of all stands beside it.
         func part(_ share: Double) -> Double {
-            sorted.isEmpty ? .nan : sorted[min(sorted.count - 1, Int(Double(sorted.count) * share))]
+            sorted.isEmpty ? .nan : sorted[max(0, Int((Double(sorted.count) * share).rounded(.up)) - 1)]
         }
         note(Figure("\(name).switches", "switches seen, of \(count)", Double(gaps.count)))
         note(Figure("\(name).p50", words + "p50, ms", part(0.5)))

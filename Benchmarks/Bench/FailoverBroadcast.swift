@@ -13,6 +13,8 @@ final class FailoverBroadcast {
     private let options: Options
     /// By how much a coded switch said that content is late, after each change, milliseconds.
     private(set) var late: [Double] = []
+    /// When each change was brought about, monotonic nanoseconds.
+    private(set) var moments: [Int64] = []
 
     init(_ mode: Failover.Mode, _ clip: PatternClip, _ options: Options) {
         (self.mode, self.clip, self.options) = (mode, clip, options)
@@ -36,6 +38,7 @@ final class FailoverBroadcast {
                 throw BenchError("nothing is on air")
             }
             let other = 1 - active
+            moments.append(linux_monotonic_nanoseconds())
             switch mode {
             case .manual, .coded: try choose(other, client)
             case .kill, .warm, .cold: publishers[active].end(SIGKILL)

@@ -33,7 +33,7 @@ struct FalseAlarms {
         graph.process.samplePeriod = 10_000
         let publishers = try Self.paths.indices.map { (i) throws(BenchError) in
             try ClipPublisher(
-                clip, to: ClipPublisher.srt(Self.paths[i].from), loops: true,
+                clip, to: ClipPublisher.srt(Self.paths[i].from), loops: true, rate: "1500k",
                 log: "\(options.folder)/publisher-\(i).log")
         }
         var watch = try AlarmWatch(graph)

@@ -7,6 +7,9 @@ struct ProcessFigures: Equatable {
     var memory = 0
     /// Pages that belong to no file: heap, stacks; bytes.
     var anonymous = 0
+    /// Heap, stacks and rings, bytes: what can leak. Pages of the program and its libraries are left out; how many of them
+    /// count as whose changes with the neighbours that map them too.
+    var own = 0
     var descriptors = 0
     /// Without the pools of Swift's executor and of io_uring, which grow and shrink with the load.
     var threads = 0
@@ -21,6 +24,7 @@ struct ProcessFigures: Equatable {
             guard words.count > 1, let pages = Int(words[1]) else { continue }
             if words[0] == "Pss:" { memory = pages << 10 }
             if words[0] == "Anonymous:" { anonymous = pages << 10 }
+            if words[0] == "Pss_Anon:" || words[0] == "Pss_Shmem:" { own += pages << 10 }
         }
         descriptors = Self.count("/proc/\(process)/fd")
         threads = names(in: "/proc/\(process)/task", endingIn: "").count { thread in

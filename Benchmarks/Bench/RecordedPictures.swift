@@ -9,6 +9,8 @@ struct RecordedPictures {
         let place: Int
         /// From the last picture of the one to the first of the other, milliseconds: a period where nothing is missing.
         let gap: Double
+        /// When the first of the other comes, seconds.
+        let time: Double
     }
 
     private static let width = 1280
@@ -93,7 +95,7 @@ struct RecordedPictures {
                 if abs(Double(step) - periods) > 25 {
                     // Times are told to the microsecond.
                     let gap = (periods * 10_000 / Self.rate).rounded() / 10
-                    changes.append(Change(place: place, gap: gap))
+                    changes.append(Change(place: place, gap: gap, time: times[place]))
                 }
             }
             last = (number, place)

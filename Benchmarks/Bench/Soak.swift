@@ -122,9 +122,9 @@ struct Soak {
     }
 
     private func words(_ figures: ProcessFigures) -> String {
-        let (memory, heap) = (Double(figures.memory) / 1_048_576, Double(figures.anonymous) / 1_048_576)
-        return "PSS \(short(memory)) MiB, anonymous \(short(heap)) MiB, \(figures.descriptors) descriptors, "
-            + "\(figures.threads) threads, \(figures.rings) rings"
+        let memory = [figures.memory, figures.own, figures.anonymous].map { short(Double($0) / 1_048_576) }
+        return "PSS \(memory[0]) MiB, own \(memory[1]) MiB, anonymous \(memory[2]) MiB, "
+            + "\(figures.descriptors) descriptors, \(figures.threads) threads, \(figures.rings) rings"
     }
 
     private func show(_ home: Home, _ hand: SoakHand) {
@@ -148,10 +148,11 @@ struct Soak {
         report.add(Figure("graph.soak.processor", "CPU, cores", usage.processor / usage.wall))
         let warm = homes.filter { $0.time >= warmUp }
         guard !isShort, warm.count > 2 else { return }
-        let mebibytes = { (bytes: Int) in Double(bytes) / 1_048_576 }
-        let memory = slope(warm.map { ($0.time / 3600, mebibytes($0.figures.memory)) })
-        let anonymous = slope(warm.map { ($0.time / 3600, mebibytes($0.figures.anonymous)) })
-        report.add(Figure("graph.soak.slope", "growth of memory (PSS), MiB an hour", memory))
-        report.add(Figure("graph.soak.slope.anonymous", "growth of anonymous memory, MiB an hour", anonymous))
+        func growth(_ bytes: (ProcessFigures) -> Int) -> Double {
+            slope(warm.map { ($0.time / 3600, Double(bytes($0.figures)) / 1_048_576) })
+        }
+        report.add(Figure("graph.soak.slope", "growth of heap, stacks and rings, MiB an hour", growth(\.own)))
+        report.add(Figure("graph.soak.slope.anonymous", "growth without the rings, MiB an hour", growth(\.anonymous)))
+        report.add(Figure("graph.soak.slope.shared", "growth of PSS, MiB an hour", growth(\.memory)))
     }
 }

@@ -222,7 +222,7 @@ int main(int count, char **words) {
     if (!between || !sink) fail("there is no shmsink");
     g_object_set(between, "drop-allocation", copies, NULL);
     g_object_set(
-        sink, "socket-path", socket_path, "shm-size", 16u * (FRAME + 4096), "sync", FALSE, "wait-for-connection", FALSE,
+        sink, "socket-path", socket_path, "shm-size", (16u + 4 * readers) * (FRAME + 4096), "sync", FALSE, "wait-for-connection", FALSE,
         NULL);
     g_signal_connect(sink, "client-connected", G_CALLBACK(count_client), NULL);
     gst_bin_add_many(GST_BIN(pipeline), camera, between, sink, NULL);
