@@ -17,6 +17,8 @@ final class Feed {
     var frames: FrameRingReader?
     var packets: PacketRingReader?
     private(set) var joinedGeneration: UInt32 = 0
+    /// Leads to the ring behind the one that is read, or was last.
+    private var succession: OutletRing.Succession?
     private(set) var format: StreamFormat?
     /// It was looked for before there was a ring.
     private var hasWaited = false
@@ -71,15 +73,22 @@ final class Feed {
         }
     }
 
+    /// Lets go of the ring, and goes on in the one that takes its place.
     func leave() {
         frames = nil
         packets = nil
     }
 
+    /// Lets go of the ring, and of all that come after it.
+    func leaveForGood() {
+        leave()
+        succession = nil
+    }
+
     /// Lets go of a ring that another has taken the place of, where nothing was taken of it.
     func leaveSuperseded() {
         guard isJoined, signal == .superseded else { return }
-        leave()
+        leaveForGood()
         cursor = nil
     }
 
@@ -94,10 +103,10 @@ final class Feed {
         case over
     }
 
-    /// Joins the newest ring of the outlet, if it has not been read.
+    /// Joins the ring behind the one that was read, at first the newest of the outlet.
     /// - Parameter wanted: where to begin; without it where the ring before stopped, or as `usualStart` says.
     func join(at wanted: ReaderStart? = nil) -> Join {
-        guard port.generation != joinedGeneration, let ring = port.currentRing() else {
+        guard port.generation != joinedGeneration, let ring = port.ring(after: succession) else {
             hasWaited = true
             return .nothing
         }
@@ -105,38 +114,45 @@ final class Feed {
             port.requestRenewal()
             return .nothing
         }
-        let start = cursor.map { .sequence($0) } ?? wanted ?? usualStart(in: ring)
         do throws(RingError) {
-            if ring.format.type.isRaw {
-                frames = try FrameRingReader(
-                    joining: ring.mapping, leases: leases, isLossless: isLossless, start: start, name: label)
-            } else {
-                packets = try PacketRingReader(
-                    joining: ring.mapping, isLossless: isLossless, start: start, name: label)
-            }
+            try join(ring, at: cursor.map { .sequence($0) } ?? wanted ?? usualStart(in: ring))
         } catch {
+            // One that has been replaced meanwhile gets no room any more.
+            if ring.generation != port.generation {
+                (joinedGeneration, succession) = (ring.generation, ring.succession)
+                return join(at: wanted)
+            }
             guard case .leasesDoNotFit = error else { return .refused }
             if port.isOver { return .over }
             port.requestRenewal()
             return .refused
         }
-        joinedGeneration = ring.generation
-        format = ring.format
         countSkipped()
         // A lossless writer waits until everybody has joined.
         port.ringWriter()
         return .joined
     }
 
+    private func join(_ ring: OutletRing, at start: ReaderStart) throws(RingError) {
+        if ring.format.type.isRaw {
+            frames = try FrameRingReader(
+                joining: ring.mapping, leases: leases, isLossless: isLossless, start: start, name: label)
+        } else {
+            packets = try PacketRingReader(
+                joining: ring.mapping, isLossless: isLossless, start: start, name: label)
+        }
+        (joinedGeneration, succession, format) = (ring.generation, ring.succession, ring.format)
+    }
+
     /// A first join takes what is there: all of a lossless edge, else from the newest (key) grain.
-    private func usualStart(in ring: OutletPort.Ring) -> ReaderStart {
+    private func usualStart(in ring: OutletRing) -> ReaderStart {
         guard isLossless || joinedGeneration == 0 && (hasWaited || isFresh(ring)) else { return .newestKey }
         return ring.first.map { .sequence($0) } ?? .oldest
     }
 
     /// Whether the ring is new to everybody: then a joining reader can have it from the first grain on. One that has
     /// waited for the ring can in any case, however many came at once before it looked.
-    private func isFresh(_ ring: OutletPort.Ring) -> Bool { ring.mapping.head <= (ring.first ?? 0) + 2 }
+    private func isFresh(_ ring: OutletRing) -> Bool { ring.mapping.head <= (ring.first ?? 0) + 2 }
 
     // MARK: Losses
 

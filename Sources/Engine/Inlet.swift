@@ -194,11 +194,7 @@ package final class Inlet: @unchecked Sendable {
         }
         if let format = newFormat { return tell(format) }
         guard let feed, !hasEnded else { return nil }
-        if isEnding {
-            hasEnded = true
-            leave(feed)
-            return .ended
-        }
+        if isEnding { return end(feed) }
         if !feed.isJoined { return join(feed) }
         // Its writer fails by it too and comes back with the next generation.
         if feed.mapping?.isCorrupt ?? false { return joinNext(feed) }
@@ -206,10 +202,7 @@ package final class Inlet: @unchecked Sendable {
         guard let signal = feed.drainedSignal, edge == nil else { return nil }
         switch signal {
         case .superseded: return joinNext(feed)
-        case .ended, .removed:
-            hasEnded = true
-            leave(feed)
-            return .ended
+        case .ended, .removed: return end(feed)
         case .noSignal:
             // A node that comes back makes a new generation on the same port.
             return feed.port.generation == feed.joinedGeneration ? once(.noSignal, .noSignal) : joinNext(feed)
@@ -284,9 +277,7 @@ package final class Inlet: @unchecked Sendable {
         case .nothing:
             switch feed.port.signal {
             case .ended, .removed:
-                guard edge == nil else { return nil }
-                hasEnded = true
-                return .ended
+                return edge == nil ? end(feed) : nil
             case .noSignal: return once(.noSignal, .noSignal)
             case .absent: return once(.absent, .absent)
             case .waiting, .live, .superseded: return nil
@@ -294,9 +285,7 @@ package final class Inlet: @unchecked Sendable {
         case .refused:
             figures.refusals.wrappingAdd(1, ordering: .relaxed)
             return nil
-        case .over:
-            hasEnded = true
-            return .ended
+        case .over: return end(feed)
         case .joined: break
         }
         count(feed)
@@ -321,6 +310,13 @@ package final class Inlet: @unchecked Sendable {
     private func leave(_ feed: Feed) {
         feed.leave()
         figures.install(nil)
+    }
+
+    private func end(_ feed: Feed) -> InletNews {
+        hasEnded = true
+        feed.leaveForGood()
+        figures.install(nil)
+        return .ended
     }
 
     /// Lets go of the ring; a lossless writer goes on without.

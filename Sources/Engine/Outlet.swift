@@ -131,7 +131,7 @@ package final class Outlet: @unchecked Sendable {
             pictureStore = RingPictureStore(pool, video)
         }
         port.install(
-            OutletPort.Ring(
+            OutletRing(
                 mapping: mapping, format: format, generation: generation, reservation: reservation, first: first))
         if let slot { try names.give(slot, to: path) }
     }

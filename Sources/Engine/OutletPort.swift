@@ -20,16 +20,6 @@ package enum Signal: UInt32, Sendable, CaseIterable {
 ///
 /// `@unchecked Sendable`: `bells` is set up once and holds atomics; all else is atomic or behind `Mutex`.
 package final class OutletPort: @unchecked Sendable {
-    /// The ring of one generation.
-    struct Ring {
-        let mapping: RingMapping
-        let format: StreamFormat
-        let generation: UInt32
-        let reservation: RingReservation
-        /// The first grain of this engine, where the ring was a killed one's: nobody here wants what is older.
-        let first: UInt64?
-    }
-
     package let node: String
     package let name: String
     package let type: MediaType
@@ -58,7 +48,7 @@ package final class OutletPort: @unchecked Sendable {
     private let slotName: Mutex<String?>
     private static let bellCount = 64
     private let bells: UnsafeMutablePointer<Atomic<UInt>>
-    private let ring = Mutex<Ring?>(nil)
+    private let rings = Mutex(OutletRings())
     private let generationWord = Atomic<UInt32>(0)
     private let signalWord = Atomic<UInt32>(Signal.waiting.rawValue)
     private let lossless = Atomic<Int>(0)
@@ -107,8 +97,8 @@ package final class OutletPort: @unchecked Sendable {
     // MARK: The writer's side
 
     /// A new generation has taken the name.
-    func install(_ new: Ring) {
-        ring.withLock { $0 = new }
+    func install(_ new: OutletRing) {
+        rings.withLock { $0.install(new) }
         generationWord.store(new.generation, ordering: .sequentiallyConsistent)
         set(.waiting)
     }
@@ -174,7 +164,9 @@ package final class OutletPort: @unchecked Sendable {
     package var signal: Signal { Signal(rawValue: signalWord.load(ordering: .sequentiallyConsistent)) ?? .waiting }
     /// Whether nobody writes it any more, for good.
     var isOver: Bool { signal == .ended || signal == .removed }
-    func currentRing() -> Ring? { ring.withLock { $0 } }
+    func currentRing() -> OutletRing? { rings.withLock { $0.newest } }
+    /// Where whoever has read `ring` to its end goes on.
+    func ring(after succession: OutletRing.Succession?) -> OutletRing? { rings.withLock { $0.next(after: succession) } }
     package var mapping: RingMapping? { currentRing()?.mapping }
     package var format: StreamFormat? { currentRing()?.format }
     /// PTS of the oldest grain in the window, nanoseconds; nil where there is none.

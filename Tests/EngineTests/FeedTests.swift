@@ -53,7 +53,7 @@ private final class HastyWriter: @unchecked Sendable {
         let port = OutletPort(node: "in", name: "video", type: .rawVideo, hold: nil, lane: lane)
         let reservation = try #require(RingBudget(limit: nil).reserve(writer.mapping.identity.file_size))
         port.install(
-            OutletPort.Ring(
+            OutletRing(
                 mapping: writer.mapping, format: .rawVideo(format), generation: 1, reservation: reservation, first: nil)
         )
         let feed = Feed(Wiring.Source(port: port, isLossless: false), leases: 2, label: "test")

@@ -7,16 +7,16 @@ import Rings
 import Testing
 
 private struct RenewingSettings: NodeSettings {
-    static let goes = Setting("goes", default: false, "Three formats in one step.", isLive: true)
-    static let declarations: [SettingDeclaration] = .of(goes)
-    let goes: Bool
-    init(_ values: SettingValues) { goes = values[Self.goes] }
+    static let renewals = Setting("renewals", default: 0, "So many new formats in one step.", isLive: true)
+    static let declarations: [SettingDeclaration] = .of(renewals)
+    let renewals: Int
+    init(_ values: SettingValues) { renewals = values[Self.renewals] }
 }
 
-/// Gives one block, and, when it is told to, blocks of three formats within one step.
+/// Gives one block, and, when it is told to, two more, three of the next format, four of the one after it, within one step.
 private actor RenewingSource: DataNode {
     static let kind = KindDeclaration(
-        "source.renewing", "Changes its format twice at once.",
+        "source.renewing", "Changes its format again and again at once.",
         outlets: .fixed([OutletDeclaration("audio", .rawAudio)]), settings: RenewingSettings.declarations,
         placement: .own, pacing: { _ in .paced })
 
@@ -34,13 +34,13 @@ private actor RenewingSource: DataNode {
     func step() -> Step {
         guard !isEnding else { return .finished }
         if made == 0 { publish(1) }
-        guard settings.goes, made == 1 else { return .wait }
+        guard settings.renewals > 0, made == 1 else { return .wait }
         publish(2)
         do throws(NodeFault) {
-            try declare(44_100)
-            publish(3)
-            try declare(32_000)
-            publish(4)
+            for renewal in 1...settings.renewals {
+                try declare(renewal % 2 == 0 ? 32_000 : 44_100)
+                publish(2 + renewal)
+            }
         } catch { return .failed(error) }
         return .wait
     }
@@ -72,26 +72,40 @@ private actor RenewingSource: DataNode {
 }
 
 @Suite("Renewed rings") struct RenewalTests {
-    @Test("Whoever did not look while a ring was renewed twice reads the newest, and is told what went by")
-    func twice() async throws {
+    /// A source and a probe on one lane, so that the probe can't look before the source's step is over.
+    private func renewed(_ times: Int, upTo last: UInt64) async throws -> TestEngine {
         let test = try TestEngine(kinds: TestEngine.withFaults + [NodeKind(RenewingSource.self)])
         try await test.apply([
             "patchbay": 1,
             "nodes": [
-                // On one lane, so that the reader can't look before the source's step is over.
                 "source": ["kind": "source.renewing", "lane": "one", "settings": [:]],
                 "probe": ["kind": "sink.probe", "lane": "one", "inputs": ["in": "source"]],
             ],
         ])
         await eventually(within: 20, "the first block is read") { test.sequences("probe") == [0] }
-        try await test.set("source", "goes", true)
-        await eventually(within: 20, "the newest format is read") { test.sequences("probe").last == 9 }
+        try await test.set("source", "renewals", .number(JSONNumber(times)))
+        await eventually(within: 20, "the newest format is read") { test.sequences("probe").last == last }
+        return test
+    }
+
+    @Test("Whoever did not look while a ring was renewed twice reads all of each")
+    func twice() async throws {
+        let test = try await renewed(2, upTo: 9)
         let page = test.page("probe")
-        // Of the first ring everything, of the second nothing, of the third everything.
-        #expect(page.grains.map(\.sequence) == [0, 1, 2, 6, 7, 8, 9])
-        #expect(page.lost == 3 && page.news == ["format", "format"])
+        #expect(page.grains.map(\.sequence) == Array(0...9))
+        #expect(page.lost == 0 && page.news == ["format", "format", "format"])
+        #expect(await test.engine.drain(within: .seconds(20)))
+    }
+
+    @Test("Nobody holds back more than a few rings: behind that it reads the newest, and is told what went by")
+    func often() async throws {
+        // Of the first ring three, then 3, 4, … 22 of twenty rings.
+        let test = try await renewed(20, upTo: 252)
+        let page = test.page("probe")
+        #expect(page.grains.map(\.sequence) == Array(0...2) + Array(231...252))
+        #expect(page.lost == 228 && page.news == ["format", "format"])
         let inlet = await test.engine.nodeStatus("probe")?["inlets"]
-        #expect(inlet?.compact.contains("\"lost\":3") == true, "\(inlet?.compact ?? "")")
+        #expect(inlet?.compact.contains("\"lost\":228") == true, "\(inlet?.compact ?? "")")
         #expect(await test.engine.drain(within: .seconds(20)))
     }
 }
