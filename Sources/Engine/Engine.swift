@@ -44,9 +44,7 @@ package actor Engine {
     /// How long a new node may take to open.
     let prepareDeadline: MediaTime
     let lanes: LaneTable
-    var nodes: [String: LiveNode] = [:] {
-        didSet { watchNodes() }
-    }
+    private(set) var nodes: [String: LiveNode] = [:]
     /// Rates and the sweep of dead readers; started by whoever runs the engine.
     package nonisolated let sampler: StatusSampler
     /// Tells when history can't be written; nil where none is kept.
@@ -141,11 +139,11 @@ package actor Engine {
             try await restart(plan.restarted, target, wiredBy: made)
         } catch {
             withdraw(staged)
-            for node in made { nodes[node.id] = nil }
+            for node in made { takeOut(node.id) }
             for node in made.reversed() { await retire(node) }
             throw error
         }
-        for node in made { nodes[node.id] = node }
+        for node in made { enter(node) }
         await land(staged, timing)
         // What is new may go on air by this very patch: it runs before somebody who runs on is connected to it.
         await start(upstream(of: plan.connected.map(\.inlet.from.node), among: made))
@@ -155,12 +153,26 @@ package actor Engine {
         for id in plan.renamed { rename(id, target) }
         await start(made)
         for id in plan.stopped {
-            guard let node = nodes.removeValue(forKey: id) else { continue }
+            guard let node = takeOut(id) else { continue }
             node.state = .stopping
             await retire(node)
         }
         await settleRest(resting, target)
         checkFinished()
+    }
+
+    // MARK: The nodes
+
+    /// A node is of the graph from here on, in place of one with its id.
+    func enter(_ node: LiveNode) {
+        nodes[node.id] = node
+        watch(node)
+    }
+
+    @discardableResult
+    private func takeOut(_ id: String) -> LiveNode? {
+        sampler.forget(id)
+        return nodes.removeValue(forKey: id)
     }
 
     // MARK: The end

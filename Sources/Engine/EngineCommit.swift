@@ -86,7 +86,7 @@ extension Engine {
         guard !staged.moves.isEmpty else { return }
         let started = upstream(of: staged.moves.map(\.inlet.from.node), among: made.filter { $0.state != .asleep })
         for node in started {
-            nodes[node.id] = node
+            enter(node)
             await start(node)
         }
         staged.isStaged = true

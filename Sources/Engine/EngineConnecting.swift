@@ -22,6 +22,7 @@ extension Engine {
             let all = (known + new).sorted { places[$0.id] ?? .max < places[$1.id] ?? .max }
             // The node says how much it leases before its writers make room for it.
             await node.runner.change(all)
+            watch(node)
             for (inlet, connection) in zip(new, connections) {
                 let from = connection.inlet.from
                 guard let port = nodes[from.node]?.ports[from.outlet] else { continue }
@@ -34,7 +35,6 @@ extension Engine {
                 !new.contains { $0.isExpected(evenFirst: isChosen) }
             }
         }
-        if !plan.connected.isEmpty { watchNodes() }
     }
 
     /// How long a patch waits for what it connects.
@@ -55,8 +55,8 @@ extension Engine {
             // A change of settings in the same patch may have begun to replace what these inlets give.
             await until(.now + .nanoseconds(Changeover.patience)) { await !node.runner.isInUse(gone) }
             await node.runner.change(node.runner.context.inlets.filter { !gone.contains($0.id) })
+            watch(node)
         }
-        if !plan.disconnected.isEmpty { watchNodes() }
     }
 }
 

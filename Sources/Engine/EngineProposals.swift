@@ -180,7 +180,7 @@ extension Engine {
         (layered, graph) = (draft.layered, draft.target)
         surroundings = draft.target.flat.surroundings
         for node in draft.target.nodes { nodes[node.id]?.resolved = node }
-        watchNodes()
+        watchBudgets()
         return revision != nil || hasNewOverlays
     }
 }

@@ -36,7 +36,8 @@ extension Engine {
         let new = try make(resolved, replacing: old, wiredBy: made)
         new.runner.goOn(from: old.runner)
         if old.state == .asleep {
-            (new.state, nodes[old.id]) = (.asleep, new)
+            new.state = .asleep
+            enter(new)
             lanes.giveBack(old.lane)
             return rewireReaders(of: new, besides: old)
         }
@@ -46,7 +47,7 @@ extension Engine {
             lanes.giveBack(new.lane)
             throw error
         }
-        nodes[old.id] = new
+        enter(new)
         lanes.giveBack(old.lane)
         rewireReaders(of: new, besides: old)
         await start(new)
@@ -62,7 +63,7 @@ extension Engine {
         if let newer = nodes[node.id], newer !== node {
             await newer.runner.stop(leaving: .noSignal)
             lanes.giveBack(newer.lane)
-            nodes[node.id] = node
+            enter(node)
             rewireReaders(of: node, besides: newer)
         }
         await restartNow(node)
@@ -140,7 +141,8 @@ extension Engine {
         runner.goOn(from: node.runner)
         node.runner = runner
         // Its inlets are others now.
-        watchNodes()
+        watch(node)
+        watchBudgets()
         node.state = .starting
         do throws(NodeFault) {
             try await prepare(runner)

@@ -41,12 +41,20 @@ extension Engine {
             })
     }
 
-    /// What the sampler watches, as the graph is now.
-    func watchNodes() {
-        for node in nodes.values { node.budget.set(node.resolved.budget, budgetPlaces(node)) }
+    /// Has the sampler watch a node as it is now.
+    func watch(_ node: LiveNode) {
         sampler.watch(
-            nodes.values.flatMap(\.ports.values), nodes.values.flatMap { $0.runner.context.inlets.map(\.figures) },
-            nodes.values.map(\.budget).filter { $0.budget != nil })
+            node.id,
+            StatusSampler.Watched(
+                ports: Array(node.ports.values), inlets: node.runner.context.inlets.map { $0.figures },
+                budget: node.budget))
+    }
+
+    /// Has budgets be what the graph says, and look at who feeds them now.
+    func watchBudgets() {
+        for node in nodes.values where node.resolved.budget != nil || node.budget.budget != nil {
+            node.budget.set(node.resolved.budget, budgetPlaces(node))
+        }
     }
 
     private func budgetPlaces(_ node: LiveNode) -> [NodeBudget.Place] {

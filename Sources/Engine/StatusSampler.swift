@@ -10,16 +10,28 @@ import Synchronization
 
 /// Looks at every outlet of an engine. Any thread.
 package final class StatusSampler: Sendable {
+    /// What there is to look at of a node.
+    struct Watched {
+        let ports: [OutletPort]
+        let inlets: [InletFigures]
+        let budget: NodeBudget
+    }
+
     private struct State {
-        var ports: [OutletPort] = []
-        var inlets: [InletFigures] = []
-        /// Those of nodes that have one.
-        var budgets: [NodeBudget] = []
+        var nodes: [String: Watched] = [:]
+        var outlets = 0
         var looks = 0
         /// Nodes have come, gone or been made anew since memory was last given back.
         var hasChanged = false
         /// What else is looked at once a second.
         var others: [@Sendable () -> Void] = []
+
+        mutating func set(_ node: String, _ watched: Watched?) {
+            let old = nodes.removeValue(forKey: node)
+            nodes[node] = watched
+            outlets += (watched?.ports.count ?? 0) - (old?.ports.count ?? 0)
+            hasChanged = true
+        }
     }
 
     private static let period = MediaTime.milliseconds(250).nanoseconds
@@ -40,12 +52,9 @@ package final class StatusSampler: Sendable {
     }
     deinit { doorbell.giveBack() }
 
-    /// From now on these are looked at, and no others.
-    func watch(_ ports: [OutletPort], _ inlets: [InletFigures], _ budgets: [NodeBudget]) {
-        state.withLock { state in
-            (state.ports, state.inlets, state.budgets, state.hasChanged) = (ports, inlets, budgets, true)
-        }
-    }
+    /// From now on this is looked at of the node.
+    func watch(_ node: String, _ watched: Watched) { state.withLock { $0.set(node, watched) } }
+    func forget(_ node: String) { state.withLock { $0.set(node, nil) } }
 
     /// From now on `look` is called once a second too. In steady state it must not allocate.
     package func add(_ look: @escaping @Sendable () -> Void) { state.withLock { $0.others.append(look) } }
@@ -80,7 +89,7 @@ package final class StatusSampler: Sendable {
     /// of hundreds of outlets, for which it took up to 70 ms.
     private func isReleaseDue() -> Bool {
         state.withLock { state in
-            guard state.hasChanged, state.looks % Self.looksInRelease == 0, state.ports.count <= Self.mostReleased
+            guard state.hasChanged, state.looks % Self.looksInRelease == 0, state.outlets <= Self.mostReleased
             else { return false }
             state.hasChanged = false
             return true
@@ -90,22 +99,25 @@ package final class StatusSampler: Sendable {
     /// One look at every outlet.
     private func sample(at now: Int64) {
         state.withLock { state in
-            for port in state.ports {
-                port.watch.withLock { $0.look(at: port, events, now: now) }
-                if let mapping = port.mapping { port.ledger.look(at: mapping) }
+            for node in state.nodes.values {
+                for port in node.ports {
+                    port.watch.withLock { $0.look(at: port, events, now: now) }
+                    if let mapping = port.mapping { port.ledger.look(at: mapping) }
+                }
+                for inlet in node.inlets { inlet.look(at: now) }
             }
-            for inlet in state.inlets { inlet.look(at: now) }
-            for budget in state.budgets {
-                budget.look(at: now, events) { stage in
-                    state.ports.first { stageHash($0.node) == stage }?.node
-                        ?? (stageHash(budget.node) == stage ? budget.node : unknownStage(stage))
+            for node in state.nodes.values {
+                node.budget.look(at: now, events) { stage in
+                    state.nodes.keys.first { stageHash($0) == stage } ?? unknownStage(stage)
                 }
             }
             defer { state.looks += 1 }
             guard state.looks % Self.looksInSecond == 0 else { return }
             let decays = state.looks % Self.looksInMinute == Self.looksInMinute - Self.looksInSecond
-            for port in state.ports { port.sample(at: now, decays: decays) }
-            if decays { for inlet in state.inlets { inlet.waits.decay() } }
+            for node in state.nodes.values {
+                for port in node.ports { port.sample(at: now, decays: decays) }
+                if decays { for inlet in node.inlets { inlet.waits.decay() } }
+            }
             for look in state.others { look() }
         }
     }

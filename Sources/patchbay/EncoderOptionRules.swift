@@ -4,13 +4,12 @@ import AV
 import Graph
 
 enum EncoderOptionRules {
-    /// A fault for each option that `new` brings, that `old` does not have and that may name a file.
-    static func faults(in new: GraphDocument, besides old: GraphDocument?) -> [DocumentFault] {
-        let before = old?.json["nodes"]
-        return (new.json["nodes"]?.object?.members ?? []).flatMap { id, node -> [DocumentFault] in
+    /// A fault for each option that a change brings and that may name a file.
+    static func faults(in changes: [GraphDocument.NodeChange]) -> [DocumentFault] {
+        changes.flatMap { id, node, old -> [DocumentFault] in
             guard let settings = node["settings"], let options = settings["options"]?.object else { return [] }
             let encoder = settings["encoder"]?.string ?? "libx264"
-            let known = before?[id]?["settings"]
+            let known = old?["settings"]
             let isSameEncoder = (known?["encoder"]?.string ?? "libx264") == encoder
             return options.members.compactMap { name, value in
                 if isSameEncoder, known?["options"]?[name] == value { return nil }

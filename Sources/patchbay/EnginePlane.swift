@@ -34,9 +34,9 @@ struct EnginePlane: ControlPlane {
 
     /// What may not come into the document, neither over HTTP nor by a rule that did.
     @Sendable func vet(_ old: FlatDocument?, _ new: FlatDocument) -> [DocumentFault] {
-        readable.faults(in: new, besides: old, engine.catalogue)
-            + EncoderOptionRules.faults(in: new.document, besides: old?.document)
-            + FilterRules.faults(in: new.document, besides: old?.document)
+        let changes = new.document.changedNodes(since: old?.document)
+        return readable.faults(in: changes, engine.catalogue) + readable.faults(in: new.files(besides: old))
+            + EncoderOptionRules.faults(in: changes) + FilterRules.faults(in: changes)
     }
 
     func nodes() async -> [UInt8] { await engine.nodesStatus().utf8(pretty: false) }

@@ -5,12 +5,11 @@ import Graph
 import Media
 
 enum FilterRules {
-    /// A fault for each description and each command that `new` brings, that `old` does not have and that may open something.
-    static func faults(in new: GraphDocument, besides old: GraphDocument?) -> [DocumentFault] {
-        let before = old?.json["nodes"]
-        return (new.json["nodes"]?.object?.members ?? []).flatMap { id, node -> [DocumentFault] in
+    /// A fault for each description and each command that a change brings and that may open something.
+    static func faults(in changes: [GraphDocument.NodeChange]) -> [DocumentFault] {
+        changes.flatMap { id, node, old -> [DocumentFault] in
             guard node["kind"]?.string == "filter", let settings = node["settings"] else { return [] }
-            let known = before?[id]?["kind"]?.string == "filter" ? before?[id]?["settings"] : nil
+            let known = old?["kind"]?.string == "filter" ? old?["settings"] : nil
             return descriptionFaults(id, settings, known) + commandFaults(id, settings, known)
         }
     }

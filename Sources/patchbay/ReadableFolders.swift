@@ -7,17 +7,22 @@ struct ReadableFolders: Sendable {
     /// As given; each is looked at anew, since a mount may come later.
     let folders: [String]
 
-    /// A fault for each path that `new` reads, `old` does not, and that leads out of the folders. A sub-graph's file
-    /// that is used already may be used once more.
-    func faults(in new: FlatDocument, besides old: FlatDocument?, _ catalogue: Catalogue) -> [DocumentFault] {
-        let before = old?.document.inputPaths(catalogue).map { ($0.pointer, $0.path) } ?? []
-        let known = Dictionary(before) { first, _ in first }
-        let used = Set(old?.files.map(\.path) ?? [])
-        let inputs = new.document.inputPaths(catalogue).filter { known[$0.pointer] != $0.path }
-        let files = new.files.filter { !used.contains($0.path) }
-        return (inputs + files).filter { !contains($0.path) }.map { input in
+    /// A fault for each path that a change has a node read and that leads out of the folders.
+    func faults(in changes: [GraphDocument.NodeChange], _ catalogue: Catalogue) -> [DocumentFault] {
+        faults(
+            in: changes.flatMap { id, new, old -> [FlatDocument.File] in
+                let known = old.map { catalogue.inputPaths(of: $0) } ?? []
+                return catalogue.inputPaths(of: new).filter { path in !known.contains { $0 == path } }.map {
+                    (pointer: JSONPointer(["nodes", id, "settings", $0.setting]), path: $0.path)
+                }
+            })
+    }
+
+    /// A fault for each file that leads out of the folders.
+    func faults(in files: [FlatDocument.File]) -> [DocumentFault] {
+        files.filter { !contains($0.path) }.map { file in
             DocumentFault(
-                input.pointer, found: "found \"\(input.path)\"",
+                file.pointer, found: "found \"\(file.path)\"",
                 expected: "over HTTP expected an existing file in \(folders.joined(separator: ", "))",
                 remedy: "put the file there, or start the engine with --media DIR for its folder")
         }

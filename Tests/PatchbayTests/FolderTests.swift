@@ -81,12 +81,12 @@ import Testing
         #expect(symlink(scratch.file("secret.mp4"), scratch.file("media/link.mp4")) == 0)
         let readable = ReadableFolders(folders: [scratch.file("media")])
         func isTaken(_ path: String, besides old: String? = nil) -> Bool {
-            func document(_ path: String) -> FlatDocument {
+            func document(_ path: String) -> GraphDocument {
                 GraphDocument([
                     "patchbay": 1, "nodes": ["in": ["kind": "source.file", "settings": ["path": .string(path)]]],
-                ]).flattened(in: GraphSurroundings())
+                ])
             }
-            return readable.faults(in: document(path), besides: old.map(document), Kinds.catalogue).isEmpty
+            return readable.faults(in: document(path).changedNodes(since: old.map(document)), Kinds.catalogue).isEmpty
         }
         #expect(isTaken(scratch.file("media/a.mp4")))
         #expect(isTaken(scratch.file("media/sub/../a.mp4")))

@@ -37,15 +37,16 @@ package struct GraphDocument: Sendable {
     /// The document that results from a JSON Merge Patch.
     package func merging(_ patch: JSON) -> GraphDocument { GraphDocument(json.merging(patch)) }
 
-    /// Every path of something that a node reads, wherever the document gives one as text.
-    package func inputPaths(_ catalogue: Catalogue) -> [(pointer: JSONPointer, path: String)] {
-        (json["nodes"]?.object?.members ?? []).flatMap { id, node in
-            let declared = node["kind"]?.string.flatMap { catalogue[$0] }?.settings ?? []
-            return declared.filter(\.isInputPath).compactMap { declaration in
-                node["settings"]?[declaration.name]?.string.map { path in
-                    (pointer: JSONPointer(["nodes", id, "settings", declaration.name]), path: path)
-                }
-            }
+    /// A node that a document has, and what another had under its id.
+    package typealias NodeChange = (id: String, new: JSON, old: JSON?)
+
+    /// The nodes that `old` has not, or otherwise. Documents made one from the other share the rest.
+    package func changedNodes(since old: GraphDocument?) -> [NodeChange] {
+        let before = old?.json["nodes"]?.object
+        return (json["nodes"]?.object?.members ?? []).compactMap { id, node in
+            let known = before?[id]
+            if case .object(let a)? = known, case .object(let b) = node, a.isIdentical(to: b) { return nil }
+            return (id, node, known)
         }
     }
 
@@ -136,5 +137,15 @@ package enum Identifier {
 
     private static func isAlphanumeric(_ byte: UInt8) -> Bool {
         (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+    }
+}
+
+extension Catalogue {
+    /// The settings by which a node names what it reads, and the paths that it gives.
+    package func inputPaths(of node: JSON) -> [(setting: String, path: String)] {
+        let declared = node["kind"]?.string.flatMap { self[$0] }?.settings ?? []
+        return declared.filter { $0.isInputPath }.compactMap { declaration in
+            node["settings"]?[declaration.name]?.string.map { (setting: declaration.name, path: $0) }
+        }
     }
 }

@@ -18,10 +18,16 @@ package struct FlatDocument: Sendable {
     /// What is wrong with the layers themselves.
     package let faults: [DocumentFault]
 
-    /// The files of all sub-graphs, those that can't be read too, each with the place of the use that brings it in.
-    package var files: [(pointer: JSONPointer, path: String)] {
-        instances.sorted { $0.key < $1.key }.flatMap { id, instance in
-            instance.files.map { (pointer: JSONPointer(["nodes", id, "use"]), path: $0) }
+    /// A file, and the place in the document that brings it in.
+    package typealias File = (pointer: JSONPointer, path: String)
+
+    /// The files of sub-graphs that `old` does not use, those that can't be read too, each with the place of its use.
+    package func files(besides old: FlatDocument?) -> [File] {
+        let new = instances.filter { id, instance in old?.instances[id] !== instance }
+        guard !new.isEmpty else { return [] }
+        let used = Set(old?.instances.values.flatMap(\.files) ?? [])
+        return new.sorted { $0.key < $1.key }.flatMap { id, instance in
+            instance.files.filter { !used.contains($0) }.map { (pointer: JSONPointer(["nodes", id, "use"]), path: $0) }
         }
     }
 

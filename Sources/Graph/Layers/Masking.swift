@@ -94,12 +94,15 @@ private struct Masking {
         let secrets = catalogue.secretNames
         self.secrets = secrets
         var found: Set<String> = []
-        let files = flat.instances.values.flatMap { $0.used.map(\.document.json) }
+        var files: [ObjectIdentifier: JSON] = [:]
+        for instance in flat.instances.values {
+            for file in instance.used { files[ObjectIdentifier(file)] = file.document.json }
+        }
         var count = -1
         // A parameter may be handed on to a nested file: once more for each level at most.
         while found.count > count {
             count = found.count
-            for file in files { Self.collect(file, secrets.union(found), into: &found) }
+            for file in files.values { Self.collect(file, secrets.union(found), into: &found) }
         }
         parameters = found
     }
