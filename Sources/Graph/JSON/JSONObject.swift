@@ -118,6 +118,31 @@ package struct JSONObject: Sendable {
         return JSONObject(members)
     }
 
+    /// This object without all of `keys`. O(count).
+    package func removing(_ keys: some Sequence<String>) -> JSONObject {
+        let gone = Set(keys)
+        return gone.isEmpty ? self : JSONObject(storage.members.filter { !gone.contains($0.key) })
+    }
+
+    /// What makes `new` of this object, where it is little: members that go, and members that are set, the new ones at the
+    /// end. Nil where others have moved. Values that are shared are known without looking.
+    func edits(to new: JSONObject) -> (removed: [String], set: [Member])? {
+        var edits: (removed: [String], set: [Member]) = ([], [])
+        var place = 0
+        for old in storage.members {
+            guard place < new.count, new.storage.members[place].key == old.key else {
+                guard new.position(of: old.key) == nil else { return nil }
+                edits.removed.append(old.key)
+                continue
+            }
+            let value = new.storage.members[place].value
+            if !value.isShared(with: old.value) { edits.set.append((old.key, value)) }
+            place += 1
+        }
+        edits.set += new.storage.members[place...]
+        return edits
+    }
+
     /// Whether both are one and the same value in memory: equality known without looking.
     package func isIdentical(to other: JSONObject) -> Bool { storage === other.storage }
 }
@@ -127,5 +152,13 @@ extension JSONObject: Equatable {
         if a.isIdentical(to: b) { return true }
         guard a.count == b.count else { return false }
         return a.members.allSatisfy { member in b[member.key].map { $0 == member.value } ?? false }
+    }
+}
+
+extension JSON {
+    /// Whether both are one and the same object in memory.
+    func isShared(with other: JSON) -> Bool {
+        if case .object(let a) = self, case .object(let b) = other { return a.isIdentical(to: b) }
+        return false
     }
 }

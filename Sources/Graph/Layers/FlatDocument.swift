@@ -80,6 +80,7 @@ extension GraphDocument {
     /// The document with all layers folded.
     /// - Parameter previous: a former revision; what it shares with this one is taken over.
     package func flattened(in surroundings: GraphSurroundings, reusing previous: FlatDocument? = nil) -> FlatDocument {
+        if let next = previous?.edited(to: self, in: surroundings) { return next }
         var folding = Folding(self, surroundings, previous)
         return folding.run()
     }
