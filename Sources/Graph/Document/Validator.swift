@@ -192,7 +192,10 @@ private struct FormerNodes {
         nodes = previous?.inDocumentOrder ?? []
         hasOldPrograms = previous.map { ($0.json["programs"]?.object ?? JSONObject()) == programs } ?? false
         // What a sub-graph exports is followed only when a node is read.
-        isEmpty = previous.map { !$0.flat.exports.allSatisfy { flat.exports[$0.key] == $0.value } } ?? true
+        isEmpty = previous.map { previous in
+            previous.flat.layers !== flat.layers
+                && !previous.flat.exports.allSatisfy { flat.exports[$0.key] == $0.value }
+        } ?? true
     }
 
     /// The node that this definition made before.

@@ -73,6 +73,15 @@ private struct JSONWriter {
 
     private mutating func write(text: String) {
         bytes.append(UInt8(ascii: "\""))
+        if text.utf8.contains(where: Self.isEscaped) { write(escaped: text) } else { bytes += text.utf8 }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    private static func isEscaped(_ byte: UInt8) -> Bool {
+        byte < 0x20 || byte == 0x7F || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
+    }
+
+    private mutating func write(escaped text: String) {
         for byte in text.utf8 {
             switch byte {
             case UInt8(ascii: "\""): bytes += #"\""#.utf8
@@ -84,6 +93,5 @@ private struct JSONWriter {
             default: bytes.append(byte)
             }
         }
-        bytes.append(UInt8(ascii: "\""))
     }
 }

@@ -234,12 +234,19 @@ package struct Catalogue: Sendable {
     /// In the order in which documentation lists them.
     package let kinds: [KindDeclaration]
     private let byName: [String: KindDeclaration]
+    private let secrets: [String: Set<String>]
+    /// The names of settings that are secret in any kind.
+    package let secretNames: Set<String>
 
     /// - Precondition: names are unique.
     package init(_ kinds: [KindDeclaration]) {
         self.kinds = kinds
         byName = Dictionary(uniqueKeysWithValues: kinds.map { ($0.name, $0) })
+        secrets = byName.mapValues { Set($0.settings.filter(\.isSecret).map(\.name)) }
+        secretNames = secrets.values.reduce(into: []) { $0.formUnion($1) }
     }
 
     package subscript(name: String) -> KindDeclaration? { byName[name] }
+    /// The names of a kind's secret settings, nil for an unknown kind.
+    func secrets(of kind: String) -> Set<String>? { secrets[kind] }
 }

@@ -18,7 +18,7 @@ extension FlatDocument {
         let nodes = flat.removing(edits.removed).setting(edits.set)
         return FlatDocument(
             source: next, document: GraphDocument(document.json.setting(.object(nodes), at: ["nodes"])),
-            surroundings: surroundings, folded: folded, instances: instances, exports: exports, faults: faults)
+            surroundings: surroundings, layers: layers, faults: faults)
     }
 
     /// Whether the site gives nothing to any node, and files are found where they were.

@@ -10,19 +10,38 @@ package struct FlatDocument: Sendable {
     /// As the engine runs it.
     package let document: GraphDocument
     package let surroundings: GraphSurroundings
-    /// Nodes that are not as the document has them.
-    let folded: [String: FoldedNode]
-    let instances: [String: Instance]
-    /// `ch1.video` → `ch1/h264.video`.
-    package let exports: [String: String]
+    let layers: Layers
     /// What is wrong with the layers themselves.
     package let faults: [DocumentFault]
+
+    /// Nodes that are not as the document has them.
+    var folded: [String: FoldedNode] { layers.folded }
+    var instances: [String: Instance] { layers.instances }
+    /// `ch1.video` → `ch1/h264.video`.
+    package var exports: [String: String] { layers.exports }
+
+    /// What was folded; documents in which it is the same share it.
+    final class Layers: Sendable {
+        let folded: [String: FoldedNode]
+        let instances: [String: Instance]
+        let exports: [String: String]
+        /// The files of all instances, each once.
+        let subgraphs: [Subgraph]
+
+        init(_ folded: [String: FoldedNode], _ instances: [String: Instance], _ exports: [String: String]) {
+            (self.folded, self.instances, self.exports) = (folded, instances, exports)
+            var files: [ObjectIdentifier: Subgraph] = [:]
+            for instance in instances.values { for file in instance.used { files[ObjectIdentifier(file)] = file } }
+            subgraphs = Array(files.values)
+        }
+    }
 
     /// A file, and the place in the document that brings it in.
     package typealias File = (pointer: JSONPointer, path: String)
 
     /// The files of sub-graphs that `old` does not use, those that can't be read too, each with the place of its use.
     package func files(besides old: FlatDocument?) -> [File] {
+        guard layers !== old?.layers else { return [] }
         let new = instances.filter { id, instance in old?.instances[id] !== instance }
         guard !new.isEmpty else { return [] }
         let used = Set(old?.instances.values.flatMap(\.files) ?? [])
@@ -139,8 +158,8 @@ private struct Folding {
 
     private func flat(_ document: GraphDocument) -> FlatDocument {
         FlatDocument(
-            source: source, document: document, surroundings: surroundings, folded: folded, instances: instances,
-            exports: exports, faults: faults)
+            source: source, document: document, surroundings: surroundings,
+            layers: FlatDocument.Layers(folded, instances, exports), faults: faults)
     }
 
     private mutating func assembled(_ members: [JSONObject.Member], _ programs: JSONObject) -> GraphDocument {

@@ -83,10 +83,10 @@ extension JSON {
 }
 
 private struct Masking {
-    let catalogue: Catalogue
+    private let catalogue: Catalogue
     /// Of any kind: what is masked where the kind is not known.
     let secrets: Set<String>
-    /// Parameters that end in one of them.
+    /// Parameters that end in one of them, and any parameter of a secret's name.
     let parameters: Set<String>
 
     init(_ catalogue: Catalogue, _ flat: FlatDocument) {
@@ -94,17 +94,13 @@ private struct Masking {
         let secrets = catalogue.secretNames
         self.secrets = secrets
         var found: Set<String> = []
-        var files: [ObjectIdentifier: JSON] = [:]
-        for instance in flat.instances.values {
-            for file in instance.used { files[ObjectIdentifier(file)] = file.document.json }
-        }
         var count = -1
         // A parameter may be handed on to a nested file: once more for each level at most.
         while found.count > count {
             count = found.count
-            for file in files.values { Self.collect(file, secrets.union(found), into: &found) }
+            for file in flat.layers.subgraphs { Self.collect(file.document.json, secrets.union(found), into: &found) }
         }
-        parameters = found
+        parameters = found.union(secrets)
     }
 
     /// The parameters written into members of these names, anywhere in a file.
@@ -125,11 +121,10 @@ private struct Masking {
     func masked(_ node: JSON, kind name: String?) -> JSON {
         guard let object = node.object else { return node }
         var result = object
-        let known = name.flatMap { catalogue[$0] }
-        let names = known.map { Set($0.settings.filter(\.isSecret).map(\.name)) } ?? secrets
+        let names = name.flatMap { catalogue.secrets(of: $0) } ?? secrets
         result = masked(result, "settings", names)
         guard object["use"] != nil else { return .object(result) }
-        result = masked(result, "parameters", parameters.union(secrets))
+        result = masked(result, "parameters", parameters)
         if let inner = object["nodes"]?.object {
             let members = inner.members.map { (key: $0.key, value: masked($0.value, kind: $0.value["kind"]?.string)) }
             result = result.setting("nodes", to: .object(JSONObject(members)))

@@ -1,13 +1,6 @@
 // Secrets in patches, and in patches that stand in a document (the rules of `control.watch`): what a patch would write is
 // masked as it would be in the place that it goes to. Values: any thread.
 
-extension Catalogue {
-    /// The names of settings that are secret in any kind.
-    package var secretNames: Set<String> {
-        Set(kinds.flatMap(\.settings).filter(\.isSecret).map(\.name))
-    }
-}
-
 extension JSON {
     /// The operations of a patch with secrets masked, wherever in them they stand.
     package func maskingPatch(_ secrets: Set<String>) -> JSON { masking(secrets, below: []) }
