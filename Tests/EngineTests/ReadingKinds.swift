@@ -26,11 +26,9 @@ final class Sightings: Sendable {
         var news: [String] = []
         var lost: UInt64 = 0
     }
-    private static let pages = Mutex<[String: Page]>([:])
-    static func page(_ key: String) -> Page { pages.withLock { $0[key] ?? Page() } }
-    static func write(_ key: String, _ body: (inout Page) -> Void) {
-        pages.withLock { body(&$0[key, default: Page()]) }
-    }
+    private static let pages = Pages(Page())
+    static func page(_ key: String) -> Page { pages.read(key) }
+    static func write(_ key: String, _ body: (inout Page) -> Void) { pages.write(key, body) }
 }
 
 struct ReadingSettings: NodeSettings {

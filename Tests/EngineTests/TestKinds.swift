@@ -22,13 +22,11 @@ final class Journal: Sendable {
         /// Calls of the node contract, in their order.
         var calls: [String] = []
     }
-    private static let pages = Mutex<[String: Page]>([:])
+    private static let pages = Pages(Page())
 
     static func key(_ context: NodeContext) -> String { context.services.ringFolder + "/" + context.id }
-    static func page(_ key: String) -> Page { pages.withLock { $0[key] ?? Page() } }
-    static func write(_ key: String, _ body: (inout Page) -> Void) {
-        pages.withLock { body(&$0[key, default: Page()]) }
-    }
+    static func page(_ key: String) -> Page { pages.read(key) }
+    static func write(_ key: String, _ body: (inout Page) -> Void) { pages.write(key, body) }
 }
 
 extension TestEngine {

@@ -6,11 +6,11 @@ import Testing
 @Suite("Edits of a flat document") struct FlatEditTests {
     private static let files = [
         "channel.json": #"""
-            { "patchbay": 1, "parameters": { "rate": null },
-              "nodes": { "in": { "kind": "source.pattern", "settings": { "rate": "${rate}" } },
-                         "end": { "kind": "sink.null", "inputs": { "in": "in.video" } } },
-              "exports": { "video": "in.video" } }
-            """#
+        { "patchbay": 1, "parameters": { "rate": null },
+          "nodes": { "in": { "kind": "source.pattern", "settings": { "rate": "${rate}" } },
+                     "end": { "kind": "sink.null", "inputs": { "in": "in.video" } } },
+          "exports": { "video": "in.video" } }
+        """#
     ]
     private static let start: JSON = [
         "patchbay": 1, "templates": ["coded": ["kind": "encode.video"]],
@@ -22,7 +22,9 @@ import Testing
     ]
 
     private func text(_ flat: FlatDocument) -> String {
-        let folded = flat.folded.sorted { $0.key < $1.key }.map { "\($0.key) \(JSON.object($0.value.definition).compact)" }
+        let folded = flat.folded.sorted { $0.key < $1.key }.map {
+            "\($0.key) \(JSON.object($0.value.definition).compact)"
+        }
         let exports = flat.exports.sorted { $0.key < $1.key }
         return "\(flat.source.json.compact) \(flat.document.json.compact) \(folded) \(exports) "
             + "\(flat.instances.keys.sorted()) \(flat.faults)"
@@ -61,7 +63,8 @@ import Testing
         #expect(edited > 100, "seed \(seed)")
     }
 
-    @Test("What is more than an edit is folded: another order, another template, other files, a name inside a sub-graph")
+    @Test(
+        "What is more than an edit is folded: another order, another template, other files, a name inside a sub-graph")
     func refused() throws {
         let files = try MemoryFiles(Self.files)
         let surroundings = GraphSurroundings(subgraphs: files)

@@ -5,7 +5,8 @@ extension FlatDocument {
     /// The document `next` with all layers folded, or nil where that takes more than an edit of this one.
     func edited(to next: GraphDocument, in surroundings: GraphSurroundings) -> FlatDocument? {
         // One without layers is itself.
-        guard faults.isEmpty, !instances.isEmpty || !folded.isEmpty, hasSame(surroundings), let old = source.json.object, let new = next.json.object,
+        guard faults.isEmpty, !instances.isEmpty || !folded.isEmpty, hasSame(surroundings),
+            let old = source.json.object, let new = next.json.object,
             old.removing("nodes") == new.removing("nodes"), let oldNodes = old["nodes"]?.object,
             let newNodes = new["nodes"]?.object, let edits = oldNodes.edits(to: newNodes)
         else { return nil }
