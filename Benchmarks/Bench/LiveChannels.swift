@@ -18,11 +18,11 @@ struct LiveChannels {
 
     func measure(into report: inout Report) throws(BenchError) {
         try makeClip()
-        let (lone, fewMemory) = try run(channels: few)
-        let (many, memory) = try run(channels: most)
+        let lone = try run(channels: few)
+        let many = try run(channels: most)
         let bytesASecond = (data(of: clip)?.count ?? 0) / Self.length
         let allowed = Double(Self.hold * bytesASecond) * 1.25 + Double(2 << 20)
-        let each = Double(memory) / Double(most)
+        let each = Double(many.memory) / Double(most)
         report.add(
             Figure(
                 "graph.channels.memory", "PSS a channel of \(most), rings included; allowed, MB", each / 1e6,
@@ -30,11 +30,15 @@ struct LiveChannels {
         report.add(
             Figure(
                 "graph.channels.more", "PSS of one channel more, MB",
-                Double(memory - fewMemory) / Double(most - few) / 1e6))
+                Double(many.memory - lone.memory) / Double(most - few) / 1e6))
         report.add(
             Figure(
-                "graph.channels.patch", "one patch beside \(most) channels; beside \(few), p50, ms", median(many),
-                median(lone)))
+                "graph.channels.patch", "one patch beside \(most) channels; beside \(few), p50, ms",
+                median(many.patches), median(lone.patches)))
+        report.add(
+            Figure(
+                "graph.channels.patch.processor", "CPU of a patch beside \(most) channels; beside \(few), ms",
+                many.processor, lone.processor))
     }
 
     /// At a constant rate, so that what lies in the rings is known.
@@ -50,7 +54,16 @@ struct LiveChannels {
             ], log: options.log)
     }
 
-    private func run(channels: Int) throws(BenchError) -> (patches: [Double], memory: Int) {
+    private struct Outcome {
+        /// From request to answer, milliseconds each.
+        let patches: [Double]
+        /// CPU of each, milliseconds.
+        let processor: Double
+        /// Bytes.
+        let memory: Int
+    }
+
+    private func run(channels: Int) throws(BenchError) -> Outcome {
         let nodes = (0..<channels).map { i in
             let channel: JSON = [
                 "use": .string("\(options.root)/Benchmarks/channel.json"),
@@ -67,7 +80,9 @@ struct LiveChannels {
         guard graph.wait(milliseconds: 10_000) else { throw BenchError("channels ended") }
         let memory = graph.figures.memory
         var patches: [Double] = []
-        for i in 0..<20 {
+        let rounds = 50
+        let before = controlProcessor(of: graph.process.id)
+        for i in 0..<rounds {
             let name = "channel\(i % channels)"
             let start = linux_monotonic_nanoseconds()
             try client.commit(
@@ -76,7 +91,8 @@ struct LiveChannels {
             try client.commit(client.remove("one-more"))
             guard graph.wait(milliseconds: 20) else { throw BenchError("channels ended") }
         }
+        let processor = (controlProcessor(of: graph.process.id) - before) / Double(2 * rounds)
         _ = try graph.end()
-        return (patches, max(memory, graph.process.peakMemory))
+        return Outcome(patches: patches, processor: processor, memory: max(memory, graph.process.peakMemory))
     }
 }

@@ -42,6 +42,19 @@ struct ProcessFigures: Equatable {
     var counts: [Int] { [descriptors, threads, rings] }
 }
 
+/// CPU that the threads of a process which carry patches out have had, milliseconds: those of Swift's executor, of HTTP, of the
+/// history. Lanes are left out.
+func controlProcessor(of process: pid_t) -> Double {
+    names(in: "/proc/\(process)/task", endingIn: "").reduce(0) { sum, thread in
+        let path = "/proc/\(process)/task/\(thread)"
+        guard let name = contents(of: "\(path)/comm"),
+            name.contains("qos") || name.hasPrefix("MHD") || name.hasPrefix("history"),
+            let time = contents(of: "\(path)/schedstat")?.split(separator: " ").first.flatMap({ Double($0) })
+        else { return sum }
+        return sum + time / 1e6
+    }
+}
+
 /// The slope of a straight line through points by least squares, in units of y a unit of x.
 func slope(_ points: [(x: Double, y: Double)]) -> Double {
     let n = Double(points.count)
