@@ -63,7 +63,7 @@ final class DatagramRelay {
     }
 
     private let shared: Shared
-    private var thread = pthread_t()
+    private let thread: BenchThread
 
     /// - Parameter paths: for each where the publisher sends to, and where the engine listens.
     init(_ paths: [(from: UInt16, to: UInt16)], _ faults: NetworkFaults, seed: UInt64) throws(BenchError) {
@@ -73,23 +73,11 @@ final class DatagramRelay {
             ends.append(try RelayEnd(at: path.from))
             ends.append(try RelayEnd(towards: path.to))
         }
-        let loop = Unmanaged.passRetained(RelayLoop(ends, faults, seed, shared))
-        let result = pthread_create(
-            &thread, nil,
-            { opaque in
-                if let opaque { Unmanaged<RelayLoop>.fromOpaque(opaque).takeRetainedValue().run() }
-                return nil
-            }, loop.toOpaque())
-        guard result == 0 else {
-            loop.release()
-            throw BenchError("no thread for the relay: errno \(result)")
-        }
+        let loop = RelayLoop(ends, faults, seed, shared)
+        thread = try BenchThread("relay") { loop.run() }
     }
 
-    deinit {
-        shared.isOver.store(true, ordering: .relaxed)
-        pthread_join(thread, nil)
-    }
+    deinit { shared.isOver.store(true, ordering: .relaxed) }
 
     var figures: RelayFigures { shared.figures.withLock { $0 } }
 

@@ -17,33 +17,19 @@ final class HoldUpWatch {
     }
 
     private let shared = Shared()
-    private var threads: [pthread_t] = []
+    private var threads: [BenchThread] = []
     fileprivate static let period: Int64 = 5_000_000
     /// A picture: nothing shorter is told of.
     fileprivate static let shortest: Int64 = 20_000_000
 
     init() throws(BenchError) {
         for processor in 0..<max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) {
-            let watcher = Unmanaged.passRetained(Watcher(processor, shared))
-            var thread = pthread_t()
-            let result = pthread_create(
-                &thread, nil,
-                { opaque in
-                    if let opaque { Unmanaged<Watcher>.fromOpaque(opaque).takeRetainedValue().run() }
-                    return nil
-                }, watcher.toOpaque())
-            guard result == 0 else {
-                watcher.release()
-                throw BenchError("no thread for a watch: errno \(result)")
-            }
-            threads.append(thread)
+            let shared = shared
+            threads.append(try BenchThread("watch") { Watcher(processor, shared).run() })
         }
     }
 
-    deinit {
-        shared.isOver.store(true, ordering: .relaxed)
-        for thread in threads { pthread_join(thread, nil) }
-    }
+    deinit { shared.isOver.store(true, ordering: .relaxed) }
 
     var found: [HoldUp] { shared.found.withLock { $0 } }
 }
