@@ -72,8 +72,8 @@ struct Failover {
         let tape = try RecordedPictures("\(options.data)/recordings/failover", options)
         let name = "failover.\(mode.rawValue)"
         let heldUp = HeldUpChanges(holdUps, moments: broadcast.moments, times: tape.changes.map(\.time))
-        let gaps = tape.changes.filter { !heldUp.contains($0.time) }.map(\.gap)
-        report.add(gaps: gaps, of: count, name, mode.words)
+        report.add(gaps: tape.changes.map(\.gap), of: count, name, mode.words)
+        tell(of: tape, broadcast, name)
         let others = tape.changes.filter { heldUp.contains($0.time) }.map(\.gap)
         report.add(Figure("\(name).heldUp", "switches while a CPU was away for 20 ms or more", Double(others.count)))
         report.add(Figure("\(name).heldUp.most", "of these the most, ms", others.max() ?? 0))
@@ -84,6 +84,17 @@ struct Failover {
             report.add(Figure("\(name).disturbed", "pictures lost, repeated or out of order", Double(tape.disturbed)))
         case .coded: try judge(tape, broadcast, name, &report)
         case .kill, .error, .warm, .cold: return
+        }
+    }
+
+    /// What the engine says of the switches that took longest.
+    private func tell(of tape: RecordedPictures, _ broadcast: FailoverBroadcast, _ name: String) {
+        let longest = tape.changes.enumerated().sorted { $0.element.gap > $1.element.gap }.prefix(3)
+        for (number, change) in longest where change.gap > 2 * Self.period {
+            // The history keeps the newest, in their order.
+            let place = broadcast.history.count - tape.changes.count + number
+            let history = broadcast.history.indices.contains(place) ? broadcast.history[place] : "no longer known"
+            say("\(name): \(short(change.gap)) ms at \(short(change.time)) s, switch \(number): \(history)")
         }
     }
 

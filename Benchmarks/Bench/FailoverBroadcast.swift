@@ -15,6 +15,8 @@ final class FailoverBroadcast {
     private(set) var late: [Double] = []
     /// When each change was brought about, monotonic nanoseconds.
     private(set) var moments: [Int64] = []
+    /// What the failover says of its switches, the oldest first.
+    private(set) var history: [String] = []
 
     init(_ mode: Failover.Mode, _ clip: PatternClip, _ options: Options) {
         (self.mode, self.clip, self.options) = (mode, clip, options)
@@ -50,6 +52,7 @@ final class FailoverBroadcast {
             if mode.isByHand { try settle(graph, client) } else { try revive(active, &publishers, graph, client) }
         }
         try rest(graph, 1000)
+        history = (try client.get("/v1/failovers/keeper")["switches"]?.array ?? []).reversed().map(\.compact)
         _ = try graph.end()
     }
 
