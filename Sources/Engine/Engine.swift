@@ -128,7 +128,7 @@ package actor Engine {
                     throw GraphRefusal.notStarted(node: id, error)
                 }
             }
-            for node in made where rests(node.id, resting) { node.state = .asleep }
+            for node in made where rests(node.id, resting) { putToSleep(node) }
             staged = arrange(plan, made)
             try await prepare(made.filter { $0.state != .asleep }, timing)
             if graph != nil { trip(.prepared) }

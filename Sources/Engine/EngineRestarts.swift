@@ -36,7 +36,7 @@ extension Engine {
         let new = try make(resolved, replacing: old, wiredBy: made)
         new.runner.goOn(from: old.runner)
         if old.state == .asleep {
-            new.state = .asleep
+            putToSleep(new)
             enter(new)
             lanes.giveBack(old.lane)
             return rewireReaders(of: new, besides: old)

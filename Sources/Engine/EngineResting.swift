@@ -8,6 +8,12 @@ extension Engine {
         resting.needs[id]?.isDisjoint(with: needed) ?? false
     }
 
+    /// A node that was made is not to run yet. Waking it wires it again: until then no writer rings it.
+    func putToSleep(_ node: LiveNode) {
+        for inlet in node.runner.context.inlets { inlet.wiring.close() }
+        node.state = .asleep
+    }
+
     /// A control node needs these inputs of a node, and no others of it.
     func need(_ inputs: Set<String>, of node: String) {
         let others = needed.filter { $0.node != node }

@@ -1,11 +1,12 @@
 // Inputs that are kept warm or cold: which nodes rest, what the plan says of it, and when they are woken.
-import Engine
 import Graph
 import GraphHarness
 import Media
 import Routing
+import Synchronization
 import Testing
 
+@testable import Engine
 @testable import Failover
 
 private let listening = Setting("port", default: 0, "Listens there.")
@@ -202,6 +203,10 @@ private let listener = KindDeclaration(
         #expect(await rig.settles(on: "main", "raw", "asleep"))
         #expect(await rig.state("b") == "running")
         #expect(await eventually { await rig.node()?.machine.health("backup")?.isWell == true })
+        // Nobody rings who sleeps.
+        let (grains, wakes) = await rig.run.engine.flow(of: "b", to: "raw")
+        #expect(await eventually { await rig.run.engine.flow(of: "b", to: "raw").grains > grains + 50 })
+        #expect(await rig.run.engine.flow(of: "b", to: "raw").wakes < wakes + 10)
         #expect(await rig.node()?.choose("backup") == .shown)
         #expect(await rig.settles(on: "backup", "raw", "running"))
         await rig.node()?.release()
@@ -210,5 +215,15 @@ private let listener = KindDeclaration(
         #expect(await rig.settles(on: "backup", "raw", "running"))
         #expect(await rig.node()?.machine.isExhausted == false)
         await rig.end()
+    }
+}
+
+extension Engine {
+    /// What a node has given out, and how often another one's lane has been woken.
+    fileprivate func flow(of source: String, to reader: String) -> (grains: Int, wakes: UInt64) {
+        (
+            nodeStatus(source)?["outlets"]?.array?.first?["grains"]?.integer ?? 0,
+            nodes[reader]?.lane.lane.doorbell.wakes.load(ordering: .relaxed) ?? .max
+        )
     }
 }
