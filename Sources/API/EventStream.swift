@@ -150,7 +150,7 @@ package final class EventStream: Sendable {
 
     private static func nextFrame(_ state: inout State) -> [UInt8]? {
         switch state.subscription?.next() ?? .nothing {
-        case .event(let posted): return frame(posted.event.type.rawValue, id: posted.id, posted.text)
+        case .event(let posted): return frame(posted.type.rawValue, id: posted.id, posted.text)
         case .missed(let count, let id):
             let text = "{\"type\":\"missed\",\"count\":\(count.map(String.init) ?? "null"),\"after\":\(id)}"
             return frame("missed", id: id, Array(text.utf8))

@@ -35,8 +35,8 @@ package final class EventBus: Sendable {
     }
 
     private struct State {
-        /// By id, `first` to `last`; takes memory as events come.
-        var kept: [UInt64: PostedEvent] = [:]
+        /// `first` to `last`.
+        var kept: EventShelf
         /// The id before the first event of this run.
         var floor: UInt64
         /// The oldest that is kept; `last + 1` when none is.
@@ -59,7 +59,8 @@ package final class EventBus: Sendable {
         self.clock = clock
         self.limits = limits
         let floor = UInt64(max(clock.wall, 0) / 1000)
-        state = Mutex(State(floor: floor, first: floor + 1, last: floor))
+        state = Mutex(
+            State(kept: EventShelf(capacity: limits.events), floor: floor, first: floor + 1, last: floor))
     }
 
     /// Goes on behind the last id of the run before, as a journal knows it. Before the first post; afterwards it does
@@ -81,16 +82,17 @@ package final class EventBus: Sendable {
     /// - Returns: the event's id.
     @discardableResult
     package func post(_ event: Event) -> UInt64 {
-        let instant = EventInstant(wall: clock.wall, monotonic: clock.monotonic)
-        let members = event.members(at: instant)
+        let members = event.members(wall: clock.wall, monotonic: clock.monotonic)
         let (id, wakes) = state.withLock { state in
-            let posted = PostedEvent(id: state.last + 1, event, instant, members)
-            makeRoom(for: posted.text.count, &state)
-            state.kept[posted.id] = posted
-            state.last = posted.id
-            state.bytes += posted.text.count
+            let id = state.last + 1
+            let text = Array("{\"id\":\(id),".utf8) + members
+            makeRoom(for: text.count, &state)
+            state.kept.put(id, event.type, event.node, text)
+            state.last = id
+            state.bytes += text.count
             state.posted[event.type.index] += 1
-            return (posted.id, state.readers.values.filter { $0.filter.admits(event) }.map(\.wake))
+            let admitting = state.readers.values.filter { $0.filter.admits(event.type, node: event.node) }
+            return (id, admitting.map(\.wake))
         }
         for wake in wakes { wake() }
         return id
@@ -100,14 +102,14 @@ package final class EventBus: Sendable {
         while state.first <= state.last,
             state.last - state.first + 1 >= UInt64(limits.events) || state.bytes + bytes > limits.bytes
         {
-            if let oldest = state.kept.removeValue(forKey: state.first) {
-                state.bytes -= oldest.text.count
-                for (key, reader) in state.readers where reader.cursor < oldest.id && reader.filter.admits(oldest.event)
-                {
-                    state.readers[key]?.missed += 1
-                    state.missed += 1
-                }
+            let oldest = state.first
+            state.bytes -= state.kept.size(of: oldest)
+            for (key, reader) in state.readers
+            where reader.cursor < oldest && state.kept.isAdmitted(oldest, by: reader.filter) {
+                state.readers[key]?.missed += 1
+                state.missed += 1
             }
+            state.kept.remove(oldest: oldest)
             state.first += 1
         }
     }
@@ -159,8 +161,7 @@ package final class EventBus: Sendable {
             }
             while reader.cursor < state.last {
                 reader.cursor += 1
-                guard let posted = state.kept[reader.cursor] else { continue }
-                if reader.filter.admits(posted.event) { return .event(posted) }
+                if state.kept.isAdmitted(reader.cursor, by: reader.filter) { return .event(state.kept[reader.cursor]) }
             }
             return .nothing
         }

@@ -97,6 +97,8 @@ package struct Event: Sendable, Equatable {
     /// Bytes that a cause or data may have in an event; what is longer is cut or left out, so that the outbox is bounded.
     package static let longestCause = 1000
     package static let longestData = 8 << 10
+    /// Of data that is too long, bytes that a member may have and stay.
+    package static let longestMember = 512
 
     package init(_ type: EventType, node: String? = nil, cause: String? = nil, data: JSON = [:]) {
         self.type = type
@@ -106,47 +108,35 @@ package struct Event: Sendable, Equatable {
     }
 }
 
-/// An event that has a place among all others.
-package struct PostedEvent: Sendable {
-    /// Larger than that of every event before, over restarts of the engine too.
-    package let id: UInt64
-    package let event: Event
-    /// CLOCK_REALTIME nanoseconds since 1970: a label.
-    package let wall: Int64
-    /// CLOCK_MONOTONIC nanoseconds: for durations.
-    package let monotonic: Int64
-    /// `json`, compact UTF-8 without a line break; made once, sent to everybody.
-    package let text: [UInt8]
-
-    init(id: UInt64, _ event: Event, _ instant: EventInstant, _ members: [UInt8]) {
-        self.id = id
-        self.event = event
-        (wall, monotonic) = (instant.wall, instant.monotonic)
-        text = Array("{\"id\":\(id),".utf8) + members
-    }
-}
-
-/// When an event was posted.
-struct EventInstant {
-    let wall: Int64
-    let monotonic: Int64
-}
-
 extension Event {
     /// The JSON form behind the id, which is given under the outbox's lock: `"type":"…","at":"…",…}`.
-    func members(at instant: EventInstant) -> [UInt8] {
+    /// - Parameters:
+    ///   - wall: CLOCK_REALTIME nanoseconds since 1970: a label.
+    ///   - monotonic: CLOCK_MONOTONIC nanoseconds: for durations.
+    func members(wall: Int64, monotonic: Int64) -> [UInt8] {
         var members: [JSONObject.Member] = [
-            ("type", .string(type.rawValue)), ("at", .string(iso8601(wallNanoseconds: instant.wall))),
-            ("monotonicNanoseconds", .count(instant.monotonic)),
+            ("type", .string(type.rawValue)), ("at", .string(iso8601(wallNanoseconds: wall))),
+            ("monotonicNanoseconds", .count(monotonic)),
         ]
         if let node { members.append(("node", .string(node))) }
         if let cause { members.append(("cause", .string(Self.cut(cause)))) }
         var text = JSON.object(JSONObject(members)).utf8(pretty: false)
         text.removeFirst()
         text.removeLast()
-        var data = data.utf8(pretty: false)
-        if data.count > Self.longestData { data = Array("{\"omittedBytes\":\(data.count)}".utf8) }
-        return text + Array(",\"data\":".utf8) + data + [UInt8(ascii: "}")]
+        return text + Array(",\"data\":".utf8) + dataText + [UInt8(ascii: "}")]
+    }
+
+    /// What is too long is left out: of an object its long members, so that who did it and when can still be read.
+    private var dataText: [UInt8] {
+        let whole = data.utf8(pretty: false)
+        guard whole.count > Self.longestData else { return whole }
+        func omitted(_ text: [UInt8]) -> JSON { ["omittedBytes": .count(text.count)] }
+        let short = (data.object?.members ?? []).map { key, value in
+            let text = value.utf8(pretty: false)
+            return (key: key, value: text.count > Self.longestMember ? omitted(text) : value)
+        }
+        let cut = JSON.object(JSONObject(short)).utf8(pretty: false)
+        return short.isEmpty || cut.count > Self.longestData ? omitted(whole).utf8(pretty: false) : cut
     }
 
     private static func cut(_ text: String) -> String {
@@ -172,10 +162,10 @@ package struct EventFilter: Sendable, Equatable {
         self.nodes = nodes
     }
 
-    package func admits(_ event: Event) -> Bool {
-        if let types, !types.contains(event.type) { return false }
+    package func admits(_ type: EventType, node: @autoclosure () -> String?) -> Bool {
+        if let types, !types.contains(type) { return false }
         guard let nodes else { return true }
-        guard let node = event.node else { return false }
+        guard let node = node() else { return false }
         return nodes.contains(node) || nodes.contains { node.hasPrefix($0 + "/") }
     }
 }

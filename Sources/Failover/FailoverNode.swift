@@ -86,9 +86,9 @@ package actor FailoverNode: ControlNode {
     }
 
     package func happened(_ posted: PostedEvent) async {
-        if posted.event.type == .graphCommitted { noteCommit(posted.event.data) }
+        if posted.type == .graphCommitted { noteCommit(posted.data) }
         // Whatever comes in the same moment is looked at together. What was woken is seen once it delivers.
-        if posted.event.type != .signal || settings.inputs.contains(where: { $0.keep != .hot }) { mustFind = true }
+        if posted.type != .signal || settings.inputs.contains(where: { $0.keep != .hot }) { mustFind = true }
         context.wake(at: context.now)
     }
 

@@ -36,7 +36,9 @@ extension FailoverNode {
     /// Somebody took its ground from the meter, and it went along: what is wanted now is asked for.
     func noteCommit(_ data: JSON) {
         guard let meter = Self.kind.companion(of: context.id) else { return }
-        if data["stopped"]?.array?.contains(.string(meter)) ?? false { keyframeMeter = nil }
+        // A list that is too long to be told may hold it.
+        guard let stopped = data["stopped"]?.array else { return keyframeMeter = nil }
+        if stopped.contains(.string(meter)) { keyframeMeter = nil }
     }
 
     /// Asked for again when the graph has changed.

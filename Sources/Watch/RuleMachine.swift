@@ -89,13 +89,12 @@ package struct RuleMachine: Sendable {
     // MARK: What comes in
 
     package mutating func happened(_ posted: PostedEvent, at now: Int64) -> [Firing] {
-        let event = posted.event
         for (i, rule) in rules.enumerated() {
-            guard case .event(let type) = rule.condition, rule.node == nil || rule.node == event.node else { continue }
-            if event.type == type {
-                let author = event.data["author"]?.string
-                began(i, .event(id: posted.id, type: type, node: event.node, author: author), at: now)
-            } else if type.opposite.contains(event.type), concerns(states[i], event.node) {
+            guard case .event(let type) = rule.condition, rule.node == nil || rule.node == posted.node else { continue }
+            if posted.type == type {
+                let author = posted.data["author"]?.string
+                began(i, .event(id: posted.id, type: type, node: posted.node, author: author), at: now)
+            } else if type.opposite.contains(posted.type), concerns(states[i], posted.node) {
                 states[i] = .idle
             }
         }

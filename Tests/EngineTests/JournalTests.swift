@@ -184,7 +184,7 @@ private final class MemoryJournal: TransactionJournal {
         var told: [String] = []
         func listen() {
             while case .event(let posted) = heard.next() {
-                told.append("\(posted.event.type.rawValue): \(posted.event.cause ?? "")")
+                told.append("\(posted.type.rawValue): \(posted.cause ?? "")")
             }
         }
         journal.refuse(.full("no space"))

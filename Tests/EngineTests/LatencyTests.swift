@@ -113,9 +113,9 @@ import Testing
         try test.engine.sampler.start()
         defer { test.engine.sampler.stop() }
         try await test.apply(transcoding("1us"))
-        var broken: Event?
+        var broken: PostedEvent?
         await eventually(within: 30, "the budget is broken") {
-            if case .event(let posted) = subscription.next() { broken = posted.event }
+            if case .event(let posted) = subscription.next() { broken = posted }
             return broken != nil
         }
         #expect(broken?.type == .budgetBroken)

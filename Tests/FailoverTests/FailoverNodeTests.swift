@@ -90,7 +90,7 @@ private func types(_ subscription: EventSubscription) -> [EventType] {
     var types: [EventType] = []
     while true {
         switch subscription.next() {
-        case .event(let posted): types.append(posted.event.type)
+        case .event(let posted): types.append(posted.type)
         case .missed: continue
         case .nothing: return types
         }

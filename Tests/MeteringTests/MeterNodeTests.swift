@@ -38,7 +38,7 @@ private struct Rig {
             after: 0, EventFilter(types: [.conditionBegan, .conditionEnded])
         ) {}
         var found: [(EventType, JSON)] = []
-        while case .event(let posted) = subscription.next() { found.append((posted.event.type, posted.event.data)) }
+        while case .event(let posted) = subscription.next() { found.append((posted.type, posted.data)) }
         return found
     }
 }

@@ -67,8 +67,8 @@ private let mute: JSON = ["kind": "source.mute"]
 private func watch(_ rules: JSON) -> JSON { ["kind": "control.watch", "settings": ["rules": rules]] }
 
 /// Events as they come, in short.
-private func types(_ subscription: EventSubscription, _ seen: inout [Event]) {
-    while case .event(let posted) = subscription.next() { seen.append(posted.event) }
+private func types(_ subscription: EventSubscription, _ seen: inout [PostedEvent]) {
+    while case .event(let posted) = subscription.next() { seen.append(posted) }
 }
 
 @Suite("Watch in an engine", .serialized) struct WatchTests {
@@ -124,7 +124,7 @@ private func types(_ subscription: EventSubscription, _ seen: inout [Event]) {
         #expect(touched == ["slate"])
         #expect(run.services.control.decisions.concerning("in").isEmpty)
         #expect(run.services.control.decisions.concerning("w").count == 1)
-        var seen: [Event] = []
+        var seen: [PostedEvent] = []
         #expect(
             await eventually {
                 types(subscription, &seen)
@@ -146,7 +146,7 @@ private func types(_ subscription: EventSubscription, _ seen: inout [Event]) {
         let subscription = run.services.events.subscribe {}
         #expect(await eventually { run.services.events.figures.readers == 2 })
         try await patch(run, [["op": "add", "path": "/nodes/seed", "value": mute]])
-        var seen: [Event] = []
+        var seen: [PostedEvent] = []
         #expect(
             await eventually {
                 types(subscription, &seen)
@@ -182,7 +182,7 @@ private func types(_ subscription: EventSubscription, _ seen: inout [Event]) {
         let subscription = run.services.events.subscribe(EventFilter(types: [.chainCut])) {}
         #expect(await eventually { run.services.events.figures.readers == 3 })
         try await patch(run, [["op": "add", "path": "/nodes/seed", "value": mute]])
-        var seen: [Event] = []
+        var seen: [PostedEvent] = []
         #expect(
             await eventually {
                 types(subscription, &seen)
