@@ -61,6 +61,8 @@ package actor Engine {
     /// Counts changes of overlays, so that what is shown of the sum has an entity tag of its own.
     var overlayRevision = 0
     var trail = RevisionTrail(from: "0")
+    /// The document as it was shown last.
+    var shownText = RedactedText()
     /// Live settings that running nodes have ahead of the document, by node and setting.
     var aheads: [String: [String: AheadValue]] = [:]
     var lastAhead: UInt64 = 0
@@ -119,6 +121,7 @@ package actor Engine {
         try checkNames(plan.renamed, target)
         let timing = CommitTiming(proposal)
         let resting = RestingNodes(target)
+        let mayRest = !resting.needs.isEmpty || graph.map { !RestingNodes($0).needs.isEmpty } ?? false
         var made: [LiveNode] = []
         var staged = StagedCommit()
         do throws(GraphRefusal) {
@@ -157,7 +160,7 @@ package actor Engine {
             node.state = .stopping
             await retire(node)
         }
-        await settleRest(resting, target)
+        if mayRest { await settleRest(resting, target) }
         checkFinished()
     }
 
@@ -228,8 +231,12 @@ package actor Engine {
     }
 
     private var areSinksOver: Bool {
-        let sinks = nodes.values.filter(\.isSink)
-        return sinks.isEmpty ? nodes.values.allSatisfy(\.isOver) : sinks.allSatisfy(\.isOver)
+        var hasSink = false
+        for node in nodes.values where node.isSink {
+            guard node.isOver else { return false }
+            hasSink = true
+        }
+        return hasSink || nodes.values.allSatisfy(\.isOver)
     }
 
     func checkFinished() { if !nodes.isEmpty, areSinksOver { finishWaiting() } }

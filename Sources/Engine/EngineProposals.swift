@@ -177,9 +177,9 @@ extension Engine {
         let hasNewOverlays = !draft.layered.hasOverlays(of: layered)
         if let revision { countRevision(revision.difference, revision.number) }
         if hasNewOverlays { overlayRevision += 1 }
+        for node in draft.target.nodes(besides: graph) { nodes[node.id]?.resolved = node }
         (layered, graph) = (draft.layered, draft.target)
         surroundings = draft.target.flat.surroundings
-        for node in draft.target.nodes { nodes[node.id]?.resolved = node }
         watchBudgets()
         return revision != nil || hasNewOverlays
     }

@@ -15,18 +15,16 @@ extension Engine {
     /// The document and its entity tag, without quotes: of one moment.
     package func shownGraph(_ view: GraphView = .sum) -> (json: [UInt8], revision: String) {
         let tag = overlayRevision == 0 || view == .base ? revision : "\(revision)+\(overlayRevision)"
-        return (shown(view).utf8(pretty: false), tag)
+        return (shown(view), tag)
     }
 
-    private func shown(_ view: GraphView) -> JSON {
-        guard let graph else { return layered.base.json }
+    private func shown(_ view: GraphView) -> [UInt8] {
+        guard let graph else { return layered.base.json.utf8(pretty: false) }
         switch view {
-        case .base: return graph.flat.redacted(catalogue, layered.base)
-        case .resolved: return graph.resolvedSettings(layered).maskingPatches(catalogue.secretNames)
-        case .sum:
-            let sum = graph.flat.redacted(catalogue)
-            guard let owners = layered.owners, let object = sum.object else { return sum }
-            return .object(object.setting("owners", to: owners))
+        case .base: return shownText.text(of: graph.flat, catalogue, layered.base)
+        case .resolved:
+            return graph.resolvedSettings(layered).maskingPatches(catalogue.secretNames).utf8(pretty: false)
+        case .sum: return shownText.text(of: graph.flat, catalogue, owners: layered.owners)
         }
     }
 }

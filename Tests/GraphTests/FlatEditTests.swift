@@ -9,8 +9,14 @@ import Testing
         { "patchbay": 1, "parameters": { "rate": null },
           "nodes": { "in": { "kind": "source.pattern", "settings": { "rate": "${rate}" } },
                      "end": { "kind": "sink.null", "inputs": { "in": "in.video" } } },
-          "exports": { "video": "in.video" } }
-        """#
+          "programs": { "main": { "video": "in.video" } }, "exports": { "video": "in.video" } }
+        """#,
+        "pair.json": #"""
+        { "patchbay": 1, "parameters": { "rate": "25" }, "templates": { "bars": { "settings": { "rate": "30" } } },
+          "nodes": { "left": { "use": "channel.json", "parameters": { "rate": "${rate}" } },
+                     "right": { "kind": "source.pattern", "extends": "bars" } },
+          "exports": { "video": "left.video", "other": "right.video" } }
+        """#,
     ]
     private static let start: JSON = [
         "patchbay": 1, "templates": ["coded": ["kind": "encode.video"]],
@@ -39,8 +45,10 @@ import Testing
         case 4..<6: return .replace(["nodes", name], node)
         case 6..<8: return .remove(["nodes", name])
         case 8:
+            let file = Bool.random(using: &numbers) ? "channel.json" : "pair.json"
+            let id = Bool.random(using: &numbers) ? "ch\(step)" : name
             return .add(
-                ["nodes", "ch\(step)"], ["use": "channel.json", "parameters": ["rate": .string("\(20 + step % 30)")]])
+                ["nodes", id], ["use": .string(file), "parameters": ["rate": .string("\(20 + step % 30)")]])
         default: return .replace(["templates", "coded"], ["kind": "encode.video", "lane": .string("lane\(step)")])
         }
     }
@@ -60,7 +68,7 @@ import Testing
             flat = next.flattened(in: surroundings, reusing: flat)
             try #require(text(flat) == text(next.flattened(in: surroundings)), "step \(step), seed \(seed)")
         }
-        #expect(edited > 100, "seed \(seed)")
+        #expect(edited > 200, "seed \(seed)")
     }
 
     @Test(
@@ -76,8 +84,10 @@ import Testing
         #expect(try edited([.add(["nodes", "x"], plain)], surroundings) != nil)
         #expect(try edited([.remove(["nodes", "cam"]), .add(["nodes", "cam"], plain)], surroundings) == nil)
         #expect(try edited([.replace(["nodes", "ch1"], plain)], surroundings) == nil)
-        #expect(try edited([.remove(["nodes", "b"])], surroundings) == nil)
-        #expect(try edited([.add(["nodes", "x"], ["extends": "coded"])], surroundings) == nil)
+        #expect(try edited([.remove(["nodes", "b"]), .remove(["nodes", "ch1"])], surroundings) != nil)
+        #expect(try edited([.add(["nodes", "x"], ["extends": "coded"])], surroundings) != nil)
+        #expect(try edited([.add(["nodes", "ch3"], ["use": "pair.json"])], surroundings) != nil)
+        #expect(try edited([.replace(["nodes", "ch1"], ["use": "pair.json"])], surroundings) == nil)
         #expect(try edited([.remove(["templates", "coded"])], surroundings) == nil)
         #expect(try edited([.add(["nodes", "ch1/in"], plain)], surroundings) == nil)
         var others = surroundings

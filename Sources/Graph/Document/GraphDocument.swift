@@ -43,6 +43,9 @@ package struct GraphDocument: Sendable {
     /// The nodes that `old` has not, or otherwise. Documents made one from the other share the rest.
     package func changedNodes(since old: GraphDocument?) -> [NodeChange] {
         let before = old?.json["nodes"]?.object
+        if let nodes = json["nodes"]?.object, let edits = before?.edits(to: nodes) {
+            return edits.set.map { (id: $0.key, new: $0.value, old: before?[$0.key]) }
+        }
         return (json["nodes"]?.object?.members ?? []).compactMap { id, node in
             let known = before?[id]
             if case .object(let a)? = known, case .object(let b) = node, a.isIdentical(to: b) { return nil }

@@ -130,12 +130,14 @@ extension Validator {
 
     /// The document's programs with their references followed.
     mutating func readPrograms() -> [ResolvedProgram] {
-        programs.members.compactMap { name, json in
-            let pointer: JSONPointer = ["programs", name]
-            guard checkID(name, "program", at: pointer), let members = object(json, at: pointer) else { return nil }
-            return ResolvedProgram(
-                name: name, members: members.members.flatMap { readMember($0.key, $0.value, at: pointer / $0.key) })
-        }
+        programs.members.compactMap { readProgram($0.key, $0.value) }
+    }
+
+    mutating func readProgram(_ name: String, _ json: JSON) -> ResolvedProgram? {
+        let pointer: JSONPointer = ["programs", name]
+        guard checkID(name, "program", at: pointer), let members = object(json, at: pointer) else { return nil }
+        return ResolvedProgram(
+            name: name, members: members.members.flatMap { readMember($0.key, $0.value, at: pointer / $0.key) })
     }
 
     private mutating func readMember(_ name: String, _ json: JSON, at pointer: JSONPointer) -> [ResolvedProgram.Member]

@@ -176,7 +176,7 @@ struct Validator {
         guard inDocumentOrder.count == drafts.count else { return nil }
         return ResolvedGraph(
             name: json["name"]?.string ?? "graph", nodes: ordered, programs: programs, flat: flat, definitions: nodes,
-            inDocumentOrder: inDocumentOrder)
+            inDocumentOrder: inDocumentOrder, hasRulesOverNodes: drafts.contains { $0.kind?.looksOverNodes ?? false })
     }
 }
 

@@ -38,8 +38,11 @@ private struct Difference {
 
     private mutating func compare(_ old: JSONObject, _ new: JSONObject) {
         guard !old.isIdentical(to: new) else { return }
-        var kept = 0
-        for (i, (key, value)) in old.members.enumerated() {
+        // Of two revisions of a large object nearly all members are the same, before and behind what differs.
+        let first = old.members.countShared(with: new.members)
+        let last = old.members[first...].reversed().countShared(with: new.members[first...].reversed())
+        var kept = first + last
+        for (i, (key, value)) in zip(0..., old.members).dropFirst(first).dropLast(last) {
             guard let other = new.value(of: key, near: i - old.count + new.count, or: i) else {
                 removed.append(.remove(JSONPointer(path + [key])))
                 continue
@@ -51,7 +54,8 @@ private struct Difference {
             path.removeLast()
         }
         guard kept < new.count else { return }
-        for (i, (key, value)) in new.members.enumerated() where old.value(of: key, near: i, or: i) == nil {
+        for (i, (key, value)) in zip(0..., new.members).dropFirst(first).dropLast(last)
+        where old.value(of: key, near: i, or: i) == nil {
             set.append(.add(JSONPointer(path + [key]), value))
         }
     }
@@ -65,6 +69,18 @@ extension JSONObject {
             return members[place].value
         }
         return self[key]
+    }
+}
+
+extension Collection where Element == JSONObject.Member {
+    /// How many members at the start are one and the same in both.
+    fileprivate func countShared(with other: some Collection<JSONObject.Member>) -> Int {
+        var count = 0
+        for (a, b) in zip(self, other) {
+            guard a.value.isShared(with: b.value), a.key == b.key else { break }
+            count += 1
+        }
+        return count
     }
 }
 

@@ -225,6 +225,9 @@ package final class KindDeclaration: Sendable {
         return outlets.contains { $0.type == nil }
     }
 
+    /// Whether its rules reach over other nodes.
+    var looksOverNodes: Bool { checkBeside != nil || keeps != nil }
+
     package func inlet(_ name: String) -> InletDeclaration? { inlets.first { $0.name == name } }
     package func setting(_ name: String) -> SettingDeclaration? { settings.first { $0.name == name } }
 }

@@ -18,6 +18,8 @@ extension FlatDocument {
     package func validate(
         against catalogue: Catalogue, reusing previous: ResolvedGraph? = nil
     ) -> Result<ResolvedGraph, DocumentFaults> {
+        var edit = Validator(self, catalogue, previous)
+        if let graph = edit.runEdit() { return .success(graph) }
         var validator = Validator(self, catalogue, previous)
         let graph = validator.run()
         if let graph, validator.faults.isEmpty, faults.isEmpty { return .success(graph) }

@@ -105,18 +105,18 @@ extension GraphDocument {
     }
 }
 
-private struct Folding {
-    let source: GraphDocument
-    let surroundings: GraphSurroundings
-    let previous: FlatDocument?
-    let templates: Templates
+struct Folding {
+    private let source: GraphDocument
+    private let surroundings: GraphSurroundings
+    private let previous: FlatDocument?
+    private let templates: Templates
     /// Whether templates and site are those of the previous revision.
-    let isSameBehind: Bool
-    var folded: [String: FoldedNode] = [:]
-    var instances: [String: Instance] = [:]
-    var exports: [String: String] = [:]
-    var faults: [DocumentFault] = []
-    var budget = Filling.limit
+    private let isSameBehind: Bool
+    private(set) var folded: [String: FoldedNode] = [:]
+    private(set) var instances: [String: Instance] = [:]
+    private(set) var exports: [String: String] = [:]
+    private(set) var faults: [DocumentFault] = []
+    private var budget = Filling.limit
 
     init(_ source: GraphDocument, _ surroundings: GraphSurroundings, _ previous: FlatDocument?) {
         (self.source, self.surroundings) = (source, surroundings)
@@ -129,10 +129,15 @@ private struct Folding {
 
     mutating func run() -> FlatDocument {
         guard let nodes = source.json["nodes"]?.object, isLayered(nodes) else { return flat(source) }
-        var members: [JSONObject.Member] = []
-        var programs = source.json["programs"]?.object ?? JSONObject()
+        let (members, programs) = fold(nodes.members)
+        return flat(assembled(members, (source.json["programs"]?.object ?? JSONObject()).setting(programs)))
+    }
+
+    /// The plain nodes that these members of the document's nodes are, and the programs that come with them.
+    mutating func fold(_ nodes: [JSONObject.Member]) -> (nodes: [JSONObject.Member], programs: [JSONObject.Member]) {
+        var (members, programs) = ([JSONObject.Member](), [JSONObject.Member]())
         members.reserveCapacity(nodes.count)
-        for (id, value) in nodes.members {
+        for (id, value) in nodes {
             guard let definition = value.object else {
                 members.append((id, value))
                 continue
@@ -146,9 +151,9 @@ private struct Folding {
                 let inner = Templates(node.origin.subgraph.document.json, outer: templates.members)
                 members.append((node.id, .object(fold(node.definition, node.id, inner, node.origin))))
             }
-            programs = programs.setting(instance.programs)
+            programs += instance.programs
         }
-        return flat(assembled(members, programs))
+        return (members, programs)
     }
 
     private func isLayered(_ nodes: JSONObject) -> Bool {

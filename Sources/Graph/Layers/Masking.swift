@@ -21,7 +21,7 @@ extension FlatDocument {
         return .object(document.setting("nodes", to: .object(nodes.setting(changes))))
     }
 
-    private func kind(of id: String, _ node: JSON) -> String? {
+    func kind(of id: String, _ node: JSON) -> String? {
         node["kind"]?.string ?? folded[id]?.definition["kind"]?.string
     }
 }
@@ -82,7 +82,7 @@ extension JSON {
     }
 }
 
-private struct Masking {
+struct Masking {
     private let catalogue: Catalogue
     /// Of any kind: what is masked where the kind is not known.
     let secrets: Set<String>

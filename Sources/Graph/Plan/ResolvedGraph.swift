@@ -207,12 +207,28 @@ package struct ResolvedGraph: Sendable {
     let definitions: JSONObject
     /// In the order of the document.
     let inDocumentOrder: [ResolvedNode]
+    /// Whether it has a node whose rules reach over other nodes.
+    let hasRulesOverNodes: Bool
 
     /// The plain document.
     package var json: JSON { flat.document.json }
 
     package subscript(id: String) -> ResolvedNode? {
         definitions.position(of: id).map { inDocumentOrder[$0] }
+    }
+
+    /// Those that another graph does not share, upstream first.
+    package func nodes(besides other: ResolvedGraph?) -> [ResolvedNode] {
+        let others = other?.nodes ?? []
+        var next = 0
+        return nodes.filter { node in
+            // Both stand in one order, but for what was added or taken away between them.
+            if let place = (next..<min(next + 2, others.count)).first(where: { others[$0] === node }) {
+                next = place + 1
+                return false
+            }
+            return other?[node.id] !== node
+        }
     }
 
     /// All edges, in the order of the nodes that read them.

@@ -57,6 +57,10 @@ package struct RestingNodes: Sendable, Equatable {
     package static func == (a: Self, b: Self) -> Bool { a.needs == b.needs }
 
     package init(_ graph: ResolvedGraph) {
+        guard graph.hasRulesOverNodes else {
+            (kept, needs, serves) = ([], [:], [:])
+            return
+        }
         kept = graph.nodes.flatMap { keeper in
             (keeper.kind.keeps?(keeper.settings) ?? []).map {
                 (keeper, $0, InputPlace(Identifier.beside(keeper.id, $0.node), $0.input))
