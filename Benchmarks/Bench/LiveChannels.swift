@@ -12,14 +12,14 @@ struct LiveChannels {
     /// Of the edges, seconds.
     private static let hold = 4
     private var clip: String { "\(options.folder)/channel.mp4" }
-    private var document: String { "\(options.folder)/channels.json" }
 
     init(_ options: Options) { self.options = options }
 
     func measure(into report: inout Report) throws(BenchError) {
         try makeClip()
-        let lone = try run(channels: few)
-        let many = try run(channels: most)
+        // The machine has as much to do, so that what a patch costs more is for what it has to look at.
+        let lone = try measured(channels: few, beside: most - few)
+        let many = try measured(channels: most, beside: 0)
         let bytesASecond = (data(of: clip)?.count ?? 0) / Self.length
         let allowed = Double(Self.hold * bytesASecond) * 1.25 + Double(2 << 20)
         let each = Double(many.memory) / Double(most)
@@ -33,12 +33,20 @@ struct LiveChannels {
                 Double(many.memory - lone.memory) / Double(most - few) / 1e6))
         report.add(
             Figure(
-                "graph.channels.patch", "one patch beside \(most) channels; beside \(few), p50, ms",
-                median(many.patches), median(lone.patches)))
+                "graph.channels.patch", "one patch of \(most) channels; of \(few), the others elsewhere, p50, ms",
+                median(many.patches.times), median(lone.patches.times)))
         report.add(
             Figure(
-                "graph.channels.patch.processor", "CPU of a patch beside \(most) channels; beside \(few), ms",
-                many.processor, lone.processor))
+                "graph.channels.patch.processor", "CPU of a patch of \(most) channels; of \(few), ms",
+                many.patches.processor, lone.patches.processor))
+        report.add(
+            Figure(
+                "graph.channels.channel", "one channel more, beside \(most); beside \(few), p50, ms",
+                median(many.uses.times), median(lone.uses.times)))
+        report.add(
+            Figure(
+                "graph.channels.channel.processor", "CPU of one channel more or less; beside \(few), ms",
+                many.uses.processor, lone.uses.processor))
     }
 
     /// At a constant rate, so that what lies in the rings is known.
@@ -54,45 +62,71 @@ struct LiveChannels {
             ], log: options.log)
     }
 
-    private struct Outcome {
-        /// From request to answer, milliseconds each.
-        let patches: [Double]
+    private struct Patches {
+        /// From request to answer of those that add, milliseconds each.
+        var times: [Double] = []
         /// CPU of each, milliseconds.
-        let processor: Double
+        var processor = 0.0
+    }
+    private struct Outcome {
+        /// A node more and less.
+        let patches: Patches
+        /// A channel more and less.
+        let uses: Patches
         /// Bytes.
         let memory: Int
     }
 
-    private func run(channels: Int) throws(BenchError) -> Outcome {
-        let nodes = (0..<channels).map { i in
-            let channel: JSON = [
-                "use": .string("\(options.root)/Benchmarks/channel.json"),
-                "parameters": ["name": .string("channel\(i)"), "clip": .string(clip)],
-            ]
-            return (key: "channel\(i)", value: channel)
-        }
-        try save(
-            JSON.object(["patchbay": 1, "name": "channels", "nodes": .object(JSONObject(nodes))]).pretty, at: document)
-        let graph = try RunningGraph(document, options, arguments: ["--fresh", "--log-level", "warning"])
-        graph.process.samplePeriod = 1000
-        guard let client = graph.client else { throw BenchError("channels has no address") }
-        // Until the rings and the windows of the playlists have been filled once.
-        guard graph.wait(milliseconds: 10_000) else { throw BenchError("channels ended") }
+    /// - Parameter others: channels that another engine runs meanwhile.
+    private func measured(channels: Int, beside others: Int) throws(BenchError) -> Outcome {
+        let graph = try started(channels: channels, options)
         let memory = graph.figures.memory
-        var patches: [Double] = []
+        let neighbour = others > 0 ? try started(channels: others, options.beside) : nil
+        let patches = try patch(graph) {
+            ["kind": "sink.null", "inputs": ["in": .string("channel\($0 % channels).video")]]
+        }
+        let peak = graph.process.peakMemory
+        let uses = try patch(graph) { _ in channel("one-more", options) }
+        _ = try neighbour?.end()
+        _ = try graph.end()
+        return Outcome(patches: patches, uses: uses, memory: others > 0 ? memory : max(memory, peak))
+    }
+
+    /// Fifty times one node of the document more, and less.
+    private func patch(_ graph: RunningGraph, _ node: (Int) -> JSON) throws(BenchError) -> Patches {
+        guard let client = graph.client else { throw BenchError("channels has no address") }
+        var patches = Patches()
         let rounds = 50
         let before = controlProcessor(of: graph.process.id)
         for i in 0..<rounds {
-            let name = "channel\(i % channels)"
             let start = linux_monotonic_nanoseconds()
-            try client.commit(
-                client.add("one-more", ["kind": "sink.null", "inputs": ["in": .string("\(name).video")]]))
-            patches.append(Double(linux_monotonic_nanoseconds() - start) / 1e6)
+            try client.commit(client.add("one-more", node(i)))
+            patches.times.append(Double(linux_monotonic_nanoseconds() - start) / 1e6)
             try client.commit(client.remove("one-more"))
             guard graph.wait(milliseconds: 20) else { throw BenchError("channels ended") }
         }
-        let processor = (controlProcessor(of: graph.process.id) - before) / Double(2 * rounds)
-        _ = try graph.end()
-        return Outcome(patches: patches, processor: processor, memory: max(memory, graph.process.peakMemory))
+        patches.processor = (controlProcessor(of: graph.process.id) - before) / Double(2 * rounds)
+        return patches
+    }
+
+    private func channel(_ name: String, _ options: Options) -> JSON {
+        [
+            "use": .string("\(options.root)/Benchmarks/channel.json"),
+            "parameters": ["name": .string(name), "clip": .string(clip)],
+        ]
+    }
+
+    /// Runs until the rings and the windows of the playlists have been filled once.
+    private func started(channels: Int, _ options: Options) throws(BenchError) -> RunningGraph {
+        let nodes = (0..<channels).map { i in (key: "channel\(i)", value: channel("channel\(i)", options)) }
+        let document = "\(options.folder)/channels.json"
+        try save(
+            JSON.object(["patchbay": 1, "name": "channels", "nodes": .object(JSONObject(nodes))]).pretty, at: document)
+        let graph = try RunningGraph(
+            document, options,
+            arguments: ["--fresh", "--log-level", "warning", "--media", self.options.folder])
+        graph.process.samplePeriod = 1000
+        guard graph.wait(milliseconds: 10_000) else { throw BenchError("channels ended") }
+        return graph
     }
 }

@@ -20,8 +20,18 @@ struct Options {
     /// What the soak does, fast, to find out what a leak comes from: names of deeds, or `all`.
     private(set) var deeds: [String] = []
     private(set) var program = "", rings = "", shm = "", selector = "", counter = "", hang = "", root = ""
+    private var place = ""
     /// Clips, outputs and logs.
-    var folder: String { "\(root)/.build/bench" }
+    var folder: String { "\(root)/.build/bench\(place)" }
+    /// For a program that runs at the same time as another.
+    var beside: Options {
+        get throws(BenchError) {
+            var options = self
+            options.place += "/beside"
+            _ = try run(["mkdir", "-p", options.folder])
+            return options
+        }
+    }
     /// The data folder of what runs.
     var data: String { "\(folder)/data" }
     var log: String { "\(folder)/log" }
