@@ -14,6 +14,9 @@ package enum PatchMediaType: String, Sendable, CaseIterable {
 /// The engine's face. Called from tasks of the API, never on the HTTP thread; may suspend for as long as a graph
 /// transaction takes.
 package protocol ControlPlane: Sendable {
+    /// Bytes that the text of a document may have.
+    var longestDocument: Int { get }
+
     /// The graph document and its revision, the entity tag without quotes.
     func graph(_ view: GraphAspect) async -> (json: [UInt8], revision: String)
 

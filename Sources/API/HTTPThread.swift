@@ -13,6 +13,8 @@ final class Exchange {
     var request: Request?
     var hasHead = false
     var isSuspended = false
+    /// Bytes of its body that are held.
+    var held = 0
 
     init(id: Suspensions.ID, rawTarget: String) {
         self.id = id
@@ -28,6 +30,9 @@ final class HTTPThread {
     let streams: EventStreams
     private var admission: Admission
     private var nextID: Suspensions.ID = 0
+    /// Bytes of all bodies that are held, and how many may be: many large ones at once are not to take all memory.
+    private var held = 0
+    private var mostHeld: Int { 4 * service.longestBody }
 
     init(service: Service, counters: HTTPCounters, limits: Admission.Limits) {
         self.service = service
@@ -87,20 +92,24 @@ final class HTTPThread {
         case .success(let target):
             let request = Request(Method(rawValue: method), target, headers: headers)
             exchange.request = request
-            guard hasBody, let refusal = service.refusal(of: request, declaredLength: declaredLength) else {
-                return microhttpd_yes()
+            guard hasBody else { return microhttpd_yes() }
+            if let refusal = service.refusal(of: request, declaredLength: declaredLength) {
+                return send(refusal, on: connection)
             }
-            return send(refusal, on: connection)
+            return held + declaredLength > mostHeld ? send(Self.tooManyBodies, on: connection) : microhttpd_yes()
         }
     }
 
     /// A piece of the body has arrived. What is over the limit is dropped, and the whole answered with 413 at its end.
     func body(_ exchange: Exchange, _ piece: UnsafeRawBufferPointer) -> MHD_Result {
-        let taken = exchange.request?.body.count ?? 0
-        let room = Service.longestBody + 1 - taken
-        exchange.request?.body.append(contentsOf: piece.prefix(room))
+        let room = min(service.longestBody + 1 - exchange.held, mostHeld - held)
         // Nobody sends this much by mistake: cut the connection rather than read on.
-        return room > 0 ? microhttpd_yes() : microhttpd_no()
+        guard room > 0 else { return microhttpd_no() }
+        let taken = piece.prefix(room)
+        exchange.request?.body.append(contentsOf: taken)
+        exchange.held += taken.count
+        held += taken.count
+        return microhttpd_yes()
     }
 
     /// The request is complete, or its task has answered.
@@ -113,7 +122,9 @@ final class HTTPThread {
         admission.began(UInt(bitPattern: connection))
         if case .failure(let problem) = exchange.target { return send(.problem(problem), on: connection) }
         guard let request = exchange.request else { return microhttpd_no() }
-        guard request.body.count <= Service.longestBody else { return send(.problem(Service.tooLarge), on: connection) }
+        guard request.body.count <= service.longestBody else {
+            return send(.problem(service.tooLarge), on: connection)
+        }
         exchange.request = nil
         switch service.begin(request) {
         case .now(let response): return send(response, on: connection)
@@ -128,6 +139,7 @@ final class HTTPThread {
 
     /// The request is over, answered or not.
     func completed(_ exchange: Exchange, _ connection: OpaquePointer) {
+        held -= exchange.held
         _ = suspensions.takeAnswer(exchange.id)
         admission.ended(UInt(bitPattern: connection), at: linux_monotonic_nanoseconds())
     }
@@ -152,6 +164,9 @@ final class HTTPThread {
         APIProblem(
             .unavailable,
             "As many clients listen to events as may; ask again later, or read GET /v1/nodes and /metrics."))
+
+    private static let tooManyBodies = Response.problem(
+        APIProblem(.unavailable, "Other requests are as long as all at once may be; send this again in a moment."))
 
     private func requestHeaders(_ connection: OpaquePointer) -> Headers {
         var headers = Headers()

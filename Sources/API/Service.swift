@@ -16,8 +16,8 @@ package struct Service: Sendable {
     private let counters: HTTPCounters
     private let openAPI: [UInt8]
 
-    /// Bodies longer than this are refused with 413, in bytes.
-    package static let longestBody = 1 << 20
+    /// Bodies longer than this are refused with 413, in bytes: whatever may be the graph's file may be sent.
+    package var longestBody: Int { control.longestDocument }
 
     package init(
         router: Router, access: AccessPolicy, control: any ControlPlane, media: any LiveContent, counters: HTTPCounters
@@ -36,7 +36,7 @@ package struct Service: Sendable {
         do throws(APIProblem) {
             let (route, _) = try router.match(request.target)
             try access.check(request, for: route.requirement)
-            if declaredLength > Self.longestBody { throw Self.tooLarge }
+            if declaredLength > longestBody { throw tooLarge }
             return nil
         } catch {
             return dressed(.problem(error), for: request)
@@ -59,8 +59,9 @@ package struct Service: Sendable {
     }
 
     /// What a body that outgrows the limit is answered with.
-    package static let tooLarge = APIProblem(
-        .bodyTooLarge, "A body may have \(longestBody) bytes; send the change as several patches.")
+    package var tooLarge: APIProblem {
+        APIProblem(.bodyTooLarge, "A body may have \(longestBody) bytes; send the change as several patches.")
+    }
 
     // MARK: Actions
 

@@ -11,6 +11,9 @@ struct EnginePlane: ControlPlane {
     /// What documents that come over HTTP may read.
     let readable: ReadableFolders
 
+    /// What comes over HTTP may be as long as a file.
+    var longestDocument: Int { JSONLimits().bytes }
+
     func graph(_ aspect: GraphAspect) async -> (json: [UInt8], revision: String) {
         await engine.shownGraph(GraphView(aspect))
     }

@@ -108,6 +108,40 @@ func eventually(_ condition: () -> Bool) async -> Bool {
         #expect(try curl("http://127.0.0.1:\(test.port)/health/live").count > 0)
     }
 
+    @Test func bodiesAreBoundedTogether() async throws {
+        let test = try TestServer()
+        defer { test.server.stop() }
+        let head = "PATCH /v1/graph HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json-patch+json\r\n"
+        // Four that hold what all may hold, and never end.
+        let most = head + "Content-Length: 1048576\r\n\r\n"
+        var clients: [RawClient] = []
+        for _ in 0..<4 {
+            let client = try #require(RawClient(port: test.port))
+            client.send(most + String(repeating: " ", count: 1_048_575))
+            clients.append(client)
+        }
+        // Asks for room, and sends nothing that would take it.
+        func isFull() throws -> Bool {
+            let client = try #require(RawClient(port: test.port))
+            client.send(most)
+            return client.read(within: 500) { $0.hasPrefix("HTTP/1.1 503") }.text.hasPrefix("HTTP/1.1 503")
+        }
+        func takesOne() throws -> Bool {
+            let client = try #require(RawClient(port: test.port))
+            client.send(head + "Connection: close\r\nContent-Length: 5\r\n\r\n[]   ")
+            let answer = client.read().text
+            return answer.hasPrefix("HTTP/1.1 ") && !answer.hasPrefix("HTTP/1.1 503")
+        }
+        let deadline = ContinuousClock.now + .seconds(30)
+        while try !isFull(), ContinuousClock.now < deadline { await Task.yield() }
+        #expect(try isFull())
+        #expect(try curl("http://127.0.0.1:\(test.port)/health/live").count > 0)
+        // They go, and with them what they held.
+        clients = []
+        while try !takesOne(), ContinuousClock.now < deadline { await Task.yield() }
+        #expect(try takesOne())
+    }
+
     @Test func garbageIsRefused() throws {
         let test = try TestServer()
         defer { test.server.stop() }

@@ -8,6 +8,7 @@ import Testing
 
 /// An engine that holds a document as bytes; its patches replace it whole.
 final class SimulatedEngine: ControlPlane {
+    var longestDocument: Int { 1 << 20 }
     struct State {
         var document = Array(#"{"patchbay":1,"name":"first-light","nodes":{}}"#.utf8)
         var revision = 1

@@ -51,7 +51,7 @@ import Testing
                 body: String(repeating: #"{"a":"#, count: 100_000)),
             Attack(status: 400, words: "expected an array of operations", body: "{}"),
             Attack(status: 415, words: "application/json-patch+json", type: "text/plain", body: "[]"),
-            Attack(status: 413, body: "[" + String(repeating: " ", count: 3 << 20) + "]"),
+            Attack(status: 413, body: "[" + String(repeating: " ", count: 17 << 20) + "]"),
             Attack(status: 412, words: "revision", body: "[]", headers: ["If-Match: \"77\""]),
             Attack(status: 409, words: "/nodes/zz", body: #"[{"op":"remove","path":"/nodes/zz"}]"#),
             Attack(status: 422, words: "unknown node", body: #"[{"op":"remove","path":"/nodes/h264"}]"#),
