@@ -344,8 +344,12 @@ package final class Outlet: @unchecked Sendable {
             port.measured.forgetContent()
         }
         setRingState(signal)
+        // A node that came back and never had anything to give ends: its readers are still in the ring of the one before.
+        if signal == .ended, !hasWriter { port.mapping?.endWithoutWriter() }
         port.set(signal)
     }
+
+    private var hasWriter: Bool { (frames?.mapping ?? packets?.mapping) != nil }
 
     private func setRingState(_ signal: Signal) {
         frames?.set(state: signal.rawValue)

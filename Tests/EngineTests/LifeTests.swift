@@ -33,6 +33,17 @@ import Testing
         #expect(await test.engine.drain(within: .seconds(5)))
     }
 
+    @Test("A node that came back and had nothing to give ends, and so do those that read the ring of the one before")
+    func endAfterSilence() async throws {
+        let test = try TestEngine(kinds: TestEngine.withFaults)
+        try await test.apply(["patchbay": 1, "nodes": ["source": ["kind": "source.faulty"], "probe": readers]])
+        await eventually("it flows") { test.page("probe").grains.count >= 5 }
+        try await test.patch([["op": "add", "path": "/nodes/source/settings", "value": ["opening": "mute"]]])
+        await eventually("the reader has heard of it") { test.page("probe").news.contains("noSignal") }
+        #expect(await test.engine.drain(within: .seconds(5)))
+        #expect(test.page("probe").news.last == "ended")
+    }
+
     @Test("A ring that somebody truncates costs its writer a restart, its reader a gap and others nothing")
     func truncatedRing() async throws {
         let test = try TestEngine(kinds: TestEngine.withFaults)

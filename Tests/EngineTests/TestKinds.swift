@@ -108,7 +108,7 @@ actor ProbeSink: DataNode {
 }
 
 struct FaultySettings: NodeSettings {
-    enum Opening: String, SettingChoice { case good, failing, hanging, declaringThenFailing }
+    enum Opening: String, SettingChoice { case good, failing, hanging, declaringThenFailing, mute }
     static let opening = Setting("opening", default: Opening.good, "What prepare does.")
     static let blocks = Setting("blocks", default: 0, "Fails after this many blocks; 0 never does.")
     static let lasting = Setting("lasting", default: false, "Its fault is one that trying again does not mend.")
@@ -162,6 +162,8 @@ actor FaultySource: DataNode {
             while !context.isInterrupted { sched_yield() }
             throw NodeFault(.timeout, "interrupted")
         }
+        // Nobody is there yet who would say what comes.
+        if settings.opening == .mute { return }
         try context.outlet("audio")?.declare(.rawAudio(Self.format))
         if settings.opening == .declaringThenFailing { throw NodeFault(.missing, "the device went away") }
         next = settings.isFree ? 0 : context.timeline.now.nanoseconds
@@ -171,7 +173,7 @@ actor FaultySource: DataNode {
         if settings.blocks > 0, made == settings.blocks {
             return .failed(NodeFault(.disconnected, "the device broke", isTransient: !settings.isLasting))
         }
-        guard let outlet = context.outlet("audio") else { return .wait }
+        guard settings.opening != .mute, let outlet = context.outlet("audio") else { return .wait }
         if settings.isFree {
             guard outlet.isReady else { return .wait }
         } else {
