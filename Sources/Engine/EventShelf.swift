@@ -18,10 +18,10 @@ package struct PostedEvent: Sendable {
     /// What else is known, as an object; as the text has it, which leaves out what is too long.
     package var data: JSON { json["data"] ?? [:] }
 
+    /// As deep as what was posted, which may hold a part of a document: no event is to end the process.
     private var json: JSON {
-        do throws(JSONFault) { return try JSONText(text).parse() } catch {
-            preconditionFailure("event \(id) is no JSON: \(error)")
-        }
+        let limits = JSONLimits(depth: 2 * JSONLimits().depth)
+        do throws(JSONFault) { return try JSONText(text, limits: limits).parse() } catch { return .null }
     }
 }
 

@@ -102,6 +102,19 @@ private func drain(_ subscription: EventSubscription) -> [String] {
         #expect(seen[1].data == ["omittedBytes": .count(size)])
     }
 
+    @Test("Data as deep as a document may be is read back")
+    func deepData() {
+        let bus = bus()
+        let reader = bus.subscribe {}
+        let deep = (0..<64).reduce(JSON.string("end")) { inner, _ in ["in": inner] }
+        bus.post(Event(.decided, data: ["patch": deep]))
+        guard case .event(let posted) = reader.next() else {
+            Issue.record("there is no event")
+            return
+        }
+        #expect(posted.data == ["patch": deep])
+    }
+
     @Test("What was posted is read back whole while the outbox goes round, and takes no more blocks than it fills")
     func goesRound() throws {
         let seed = UInt64.random(in: 0...UInt64.max)
