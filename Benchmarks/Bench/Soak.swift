@@ -7,12 +7,16 @@ struct Soak {
     private let options: Options
     private let seconds: Double
     private let isShort: Bool
-    /// Memory is looked at from here on, seconds: caches and pools have filled.
+    /// Memory is looked at from here on, seconds: what fills with deeds (caches, pools, the revisions and decisions that
+    /// are remembered) has filled, so deeds are as fast as can be until then.
     private var warmUp: Double { min(600, seconds / 4) }
     /// Looking for what a leak comes from: as fast as can be.
     private var isHunting: Bool { !options.deeds.isEmpty }
     /// Between two deeds, milliseconds.
-    private var pause: Int64 { isHunting || isShort ? 150 : 2000 }
+    private func pause(at time: Double) -> Int64 { isHunting || time < warmUp || isShort ? 150 : 2000 }
+    /// At home memory is compared of a graph that rests as long, milliseconds: the engine gives back what nodes left once
+    /// in ten seconds.
+    private func rest(at time: Double) -> Int64 { isHunting || time < warmUp || isShort ? 0 : 11_000 }
     /// Between two looks, seconds.
     private var period: Double { isShort ? 2 : 10 }
     /// Deeds between two times at which the graph is at home.
@@ -54,7 +58,7 @@ struct Soak {
         // Each deed once, so that what is made with the first of its kind is there.
         for deed in SoakDeed.allCases {
             try hand.act(deed)
-            guard graph.wait(milliseconds: pause / 2) else { throw died() }
+            guard graph.wait(milliseconds: pause(at: elapsed()) / 2) else { throw died() }
         }
         var homes = [Home(time: elapsed(), figures: try home(graph, hand, like: nil))]
         show(homes[0], hand)
@@ -62,10 +66,11 @@ struct Soak {
         while elapsed() < seconds || homes.count < 2 {
             try hand.random()
             deeds += 1
-            guard graph.wait(milliseconds: pause) else { throw died() }
+            guard graph.wait(milliseconds: pause(at: elapsed())) else { throw died() }
             if deeds % round == 0 {
                 try tidy()
-                homes.append(Home(time: elapsed(), figures: try home(graph, hand, like: homes[0].figures)))
+                let settled = try home(graph, hand, like: homes[0].figures)
+                homes.append(Home(time: elapsed(), figures: try resting(graph, settled, for: rest(at: elapsed()))))
                 show(homes[homes.count - 1], hand)
             } else if elapsed() >= nextLook {
                 nextLook += period
@@ -103,6 +108,23 @@ struct Soak {
             if equal >= 12 || equal >= 2 && last.counts == first?.counts { break }
         }
         return last
+    }
+
+    /// The same counts with the least memory that was held in that time, milliseconds: segments and pictures on their way
+    /// come and go by a few megabytes.
+    private func resting(
+        _ graph: RunningGraph, _ settled: ProcessFigures, for time: Int64
+    ) throws(BenchError) -> ProcessFigures {
+        var least = settled
+        let deadline = linux_monotonic_nanoseconds() + time * 1_000_000
+        while linux_monotonic_nanoseconds() < deadline {
+            guard graph.wait(milliseconds: 250) else { throw died() }
+            let next = graph.figures
+            if next.own < least.own {
+                (least.memory, least.own, least.anonymous) = (next.memory, next.own, next.anonymous)
+            }
+        }
+        return least
     }
 
     /// Nodes that do not run or give nothing yet.
