@@ -4,6 +4,8 @@ internal import Media
 
 /// Bytes that libavformat asks a byte source for at a time: 7 × 188, as SRT delivers them, 24 times.
 private let sourceBufferSize: Int32 = 7 * 188 * 24
+/// Bytes that no protocol of libavformat's buffers unless it was asked to while it was opened.
+private let longestBuffer: Int32 = 128 << 10
 
 func openInput(
     _ name: String, _ options: Demuxer.Options, _ callbacks: DemuxerCallbacks
@@ -47,7 +49,15 @@ func findStreams(of context: UnsafeMutablePointer<AVFormatContext>, _ label: Str
         closeInput(context)
         throw AVFault(operation: "find the streams of \(label)", code: found)
     }
+    if let source = context.pointee.pb { endLookingBack(source) }
     return MediaTime(nanoseconds: (av_gettime_relative() - begin) * 1000)
+}
+
+/// Transport streams are opened with a buffer in which one can look back as far as `probesize`. libavformat makes it small
+/// again when it is full, which at 350 kb/s and 5 MB is after two minutes; so it is said to be full now.
+private func endLookingBack(_ source: UnsafeMutablePointer<AVIOContext>) {
+    guard source.pointee.buffer_size > longestBuffer else { return }
+    source.pointee.buffer_size = max(Int32(source.pointee.buf_end - source.pointee.buffer), sourceBufferSize)
 }
 
 private func attachSource(

@@ -24,6 +24,39 @@ final class FileBytes: ByteSource {
     }
 }
 
+/// Gives the bytes of a file again and again, and keeps where they were wanted from `begin` on.
+private final class EndlessBytes: ByteSource {
+    private struct State {
+        var position = 0
+        var bytes = 0
+        var places: Range<UInt>?
+        var isWatched = false
+    }
+    private let bytes: Data
+    private let state = Mutex(State())
+
+    init(_ path: String) throws { bytes = try Data(contentsOf: URL(fileURLWithPath: path)) }
+
+    func begin() { state.withLock { $0.isWatched = true } }
+    /// Bytes that were given since, and the memory from the first to the last of them.
+    var given: Int { state.withLock { $0.bytes } }
+    var span: Int { state.withLock { $0.places?.count ?? 0 } }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer) -> ByteSourceRead {
+        state.withLock { state in
+            let count = min(1316, buffer.count, bytes.count - state.position)
+            bytes.copyBytes(to: buffer, from: state.position..<state.position + count)
+            state.position = (state.position + count) % bytes.count
+            guard state.isWatched, let base = buffer.baseAddress else { return .bytes(count) }
+            let place = UInt(bitPattern: base)
+            let places = state.places ?? place..<place
+            state.places = min(places.lowerBound, place)..<max(places.upperBound, place + UInt(count))
+            state.bytes += count
+            return .bytes(count)
+        }
+    }
+}
+
 final class Always: Interruption { var isInterrupted: Bool { true } }
 
 @Suite struct DemuxerTests {
@@ -105,6 +138,22 @@ final class Always: Interruption { var isInterrupted: Bool { true } }
         #expect(demuxer.programs.count == 1)
         #expect(demuxer.streams.map(\.programs) == [[1], [1]])
         #expect(try readAll(&demuxer, .h264).packets[0] == 100)
+    }
+
+    @Test("What a transport stream was opened with, 5 MB to look back in, is not filled by what comes later")
+    func looksBackNoMore() throws {
+        let scratch = try Scratch()
+        let source = try EndlessBytes(try scratch.makeH264("clip.ts"))
+        var demuxer = try Demuxer.open(source: source, name: "bytes")
+        source.begin()
+        var packet = try DemuxedPacket()
+        while source.given < 2_000_000 {
+            guard case .packet = demuxer.read(into: &packet) else {
+                Issue.record("the stream has ended")
+                break
+            }
+        }
+        #expect(source.span <= 128 << 10)
     }
 
     @Test func anInterruptionEndsOpening() throws {
