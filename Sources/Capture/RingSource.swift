@@ -159,7 +159,7 @@ package actor RingSource: DataNode {
         switch settings.times {
         case .monotonic: return byClock
         case .remap: return now
-        case .auto: return abs(time &- context.now) < Self.clockTolerance ? byClock : now
+        case .auto: return (time &- context.now).magnitude < Self.clockTolerance ? byClock : now
         }
     }
 
@@ -207,14 +207,18 @@ package actor RingSource: DataNode {
         let times = map(index, source)
         (grain.pts, grain.duration) = (times.pts, times.duration)
         grain.dts = format?.type.isRaw ?? false ? .min : times.dts
-        grain.ledger_count = min(source.ledger_count, UInt32(PBR_LEDGER_STAGES))
+        let areTrue = (0..<grain.stampCount).allSatisfy { isNear(grain.stamp(at: $0).at) }
+        grain.ledger_count = areTrue ? UInt32(grain.stampCount) : 0
         grain.isDiscontinuity = source.isDiscontinuity || times.isDiscontinuity || taps[index].needsDiscontinuity
-        if abs(source.origin &- context.now) > TimelineMapper.longest { grain.origin = context.now }
+        if !isNear(source.origin) { grain.origin = context.now }
         if case .rawAudio(let audio)? = format { grain.samples = min(source.samples, UInt32(audio.blockSamples)) }
         if format?.type.isRaw ?? false { grain.size = UInt32(format?.rawSize ?? 0) }
         taps[index].needsDiscontinuity = false
         return grain
     }
+
+    /// Whether the monotonic clock can have said so of a grain that comes now.
+    private func isNear(_ time: Int64) -> Bool { (time &- context.now).magnitude <= TimelineMapper.longest }
 
     package func drain() { isEnding = true }
     package func stop() { for tap in taps { tap.detach() } }

@@ -66,6 +66,6 @@ extension ReaderSeat {
     fileprivate func waitOfNext(_ now: Int64) -> Int64 {
         let next = cursor
         guard next < mapping.head, let grain = mapping.glimpse(next), grain.stampCount > 0 else { return 0 }
-        return max(0, now - grain.stamp(at: grain.stampCount - 1).at)
+        return max(0, now &- grain.stamp(at: grain.stampCount - 1).at)
     }
 }

@@ -110,13 +110,13 @@ extension pbr_grain {
     /// From its origin to the newest stamp, nanoseconds; nil where either is not known.
     fileprivate var ageAtPublish: Int64? {
         guard origin != .min, stampCount > 0 else { return nil }
-        return max(0, stamp(at: stampCount - 1).at - origin)
+        return max(0, stamp(at: stampCount - 1).at &- origin)
     }
 
     /// What the stage at `place` cost: since the stage before, the first since the origin.
     fileprivate func cost(at place: Int) -> LedgerFigures.Cost {
         let own = stamp(at: place)
         let before = place > 0 ? stamp(at: place - 1).at : origin == .min ? own.at : origin
-        return LedgerFigures.Cost(stage: own.stage, nanoseconds: max(0, own.at - before))
+        return LedgerFigures.Cost(stage: own.stage, nanoseconds: max(0, own.at &- before))
     }
 }

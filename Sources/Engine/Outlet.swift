@@ -324,8 +324,8 @@ package final class Outlet: @unchecked Sendable {
         needsDiscontinuity = false
         flow.take(FlowMeter.Header(grain, bytes: bytes), at: stampTime)
         port.measured.note(flow)
-        if grain.origin != .min { port.age.record(nanoseconds: stampTime - grain.origin) }
-        port.stage.record(nanoseconds: stampTime - stageBegin)
+        if grain.origin != .min { port.age.record(nanoseconds: stampTime &- grain.origin) }
+        port.stage.record(nanoseconds: stampTime &- stageBegin)
         if grain.pts != .min { port.newest.store(grain.pts, ordering: .relaxed) }
         port.ringReaders()
     }

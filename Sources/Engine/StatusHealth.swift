@@ -57,12 +57,8 @@ extension Engine {
         graph != nil && !isDraining && nodes.values.allSatisfy { $0.state != .starting && $0.state != .failed }
     }
 
-    /// Bytes of shared memory in rings that have a name now.
-    var ringBytes: UInt64 {
-        nodes.values.reduce(0) { sum, node in
-            node.ports.values.reduce(sum) { $0 + $1.ringBytes }
-        }
-    }
+    /// Bytes of shared memory that rings take, slots of other processes included: what `--ring-memory` is held to.
+    var ringBytes: UInt64 { services.ringBudget.reserved }
 
     private var ringReport: JSON {
         let count = nodes.values.reduce(0) { sum, node in sum + node.ports.values.count { $0.mapping != nil } }

@@ -19,7 +19,8 @@ extension Engine {
         writeLanes(&text)
         services.files.write(to: &text)
         text.single(
-            "patchbay_ring_memory_bytes", .gauge, "Shared memory in rings that have a name.", ringBytes)
+            "patchbay_ring_memory_bytes", .gauge, "Shared memory that rings take, slots of other processes included.",
+            ringBytes)
         if let limit = services.ringBudget.limit {
             text.single("patchbay_ring_memory_limit_bytes", .gauge, "What --ring-memory allows.", limit)
         }

@@ -34,9 +34,16 @@ extension RingMapping {
             ("dropped", .count(dropped)), ("copied", .count(copied)),
             ("rate", measuredRate().map(JSON.rounded) ?? .null),
             ("jitterMilliseconds", measuredJitter().map(JSON.milliseconds) ?? .null),
-            ("ageMilliseconds", newestOrigin.map { .milliseconds(now - $0) } ?? .null),
+            ("ageMilliseconds", age(at: now).map(JSON.milliseconds) ?? .null),
             ("readers", .array((0..<Int(PBR_MAX_READERS)).compactMap(readerDescription))),
         ]
+    }
+
+    /// Nil also of an origin that no clock can have: any process may write one.
+    private func age(at now: Int64) -> Int64? {
+        guard let origin = newestOrigin else { return nil }
+        let (age, isAbsurd) = now.subtractingReportingOverflow(origin)
+        return isAbsurd ? nil : age
     }
 
     private func readerDescription(_ id: Int) -> JSON? {

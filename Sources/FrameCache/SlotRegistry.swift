@@ -48,13 +48,13 @@ package struct Slot: Sendable {
     package let outlet: String?
     let inode: UInt64
     let reservation: RingReservation?
-    /// Since when it has had no writer and no reader, monotonic nanoseconds.
+    /// Since when it has had no writer, monotonic nanoseconds.
     var idleSince: Int64?
 }
 
 /// Makes, finds, describes and removes slots.
 package final class SlotRegistry: Sendable {
-    /// A slot whose writer died or left stays so long for a successor, if nobody reads it.
+    /// A slot whose writer died or left stays so long for a successor; then whoever reads it is told that it is removed.
     package static let linger = MediaTime.seconds(30)
 
     package let names: SlotNames
@@ -65,6 +65,8 @@ package final class SlotRegistry: Sendable {
     private let events: EventBus
     private let work = Mutex<[String: SlotOrigin]>([:])
     private let found = Mutex<[String: Slot]>([:])
+    /// Slots that were taken away from writers which live: they have the memory until they notice, and it stays paid for.
+    private let departed = Mutex<[Slot]>([])
     /// The folder's path as C wants it, made once: the sweep allocates nothing.
     private let folder: [CChar]
     private let folderTime = Atomic<Int64>(.min)
@@ -141,23 +143,22 @@ package final class SlotRegistry: Sendable {
     /// Makes the slot, or gives the one that is there: equal in format and without a writer, it waits for one.
     /// - Returns: the slot, and whether it was made. Blocks for as long as its memory takes to be reserved.
     package func make(_ request: SlotRequest) throws(SlotRefusal) -> (slot: Slot, isNew: Bool) {
-        let isNew = try work.withLock { (origins) throws(SlotRefusal) in
+        try work.withLock { (origins) throws(SlotRefusal) in
             refresh(&origins)
-            defer { refresh(&origins) }
             let before = found.withLock { $0[request.id] }
             if let before {
                 if let outlet = before.outlet { throw SlotRefusal.owned(slot: request.id, outlet: outlet) }
                 guard !before.mapping.isWriterAlive else { throw SlotRefusal.written(slot: request.id, before.writer) }
-                if before.mapping.isMade(of: request.ring), !before.mapping.isOver { return false }
+                if before.mapping.isMade(of: request.ring), !before.mapping.isOver { return (before, false) }
             }
             try create(request, succeeding: before?.mapping)
             origins[request.id] = .requested
-            return true
+            refresh(&origins)
+            guard let slot = found.withLock({ $0[request.id] }) else {
+                throw .failed("the slot \"\(request.id)\" was made, and another process took its file away: ask again")
+            }
+            return (slot, true)
         }
-        guard let slot = found.withLock({ $0[request.id] }) else {
-            throw .failed("the slot \"\(request.id)\" was removed while it was being made")
-        }
-        return (slot, isNew)
     }
 
     private func create(_ request: SlotRequest, succeeding old: RingMapping?) throws(SlotRefusal) {
@@ -210,13 +211,17 @@ package final class SlotRegistry: Sendable {
     private func takeAway(_ slot: Slot) {
         slot.mapping.tombstone()
         slot.mapping.takeAway(name: names.path(of: slot.id))
+        if slot.mapping.isWriterAlive { departed.withLock { $0.append(slot) } }
     }
 
     // MARK: Keeping house
 
-    /// Frees the places of dead readers, and removes slots that nobody writes or reads any more. Once a second; costs one
-    /// system call while there are none.
+    /// Frees the places of dead readers, and removes slots that nobody writes any more. Once a second; costs one system
+    /// call while there are none.
     package func sweep() {
+        departed.withLock { slots in
+            if !slots.isEmpty { slots.removeAll { !$0.mapping.isWriterAlive } }
+        }
         _ = work.withLockIfAvailable { origins in
             guard hasChanged() || found.withLock({ !$0.isEmpty }) else { return }
             refresh(&origins)
@@ -244,7 +249,7 @@ package final class SlotRegistry: Sendable {
     private func reclaim(_ slot: Slot) {
         log.record(
             .warning,
-            "the slot \"\(slot.id)\" had no writer and no reader for \(Self.linger.nanoseconds / 1_000_000_000) s: its "
+            "the slot \"\(slot.id)\" had no writer for \(Self.linger.nanoseconds / 1_000_000_000) s: its "
                 + "\(slot.mapping.identity.file_size >> 20) MiB are given back")
         reclaimed.wrappingAdd(1, ordering: .relaxed)
         takeAway(slot)
@@ -296,11 +301,8 @@ extension RingMapping {
 }
 
 extension Slot {
-    /// Nobody writes it any more, nobody reads it. One that was made and has not yet been written waits for its writer.
-    fileprivate var isIdle: Bool {
-        !mapping.isWriterAlive && mapping.state != UInt32(PBR_STATE_WAITING)
-            && !(0..<Int(PBR_MAX_READERS)).contains { mapping.reader($0) != nil }
-    }
+    /// Nobody writes it any more. One that was made and has not yet been written waits for its writer.
+    fileprivate var isIdle: Bool { !mapping.isWriterAlive && mapping.state != UInt32(PBR_STATE_WAITING) }
 
     /// Who writes, for messages.
     fileprivate var writer: String { outlet.map { "the node's outlet \($0)" } ?? "another process" }

@@ -46,7 +46,7 @@ extension Rational {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         if parts.count == 2 {
             guard let numerator = Int32(parts[0]), let denominator = Int32(parts[1]), numerator > 0, denominator > 0,
-                Int64(numerator) < 10_000 * Int64(denominator)
+                Int64(numerator) < 10_000 * Int64(denominator), Int64(denominator) <= 86_400 * Int64(numerator)
             else { return nil }
             self.init(numerator, denominator)
         } else if let whole = Int32(text) {

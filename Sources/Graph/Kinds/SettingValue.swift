@@ -139,7 +139,7 @@ extension PictureSize: SettingValue {
 
 extension Rational: SettingValue {
     package static var typeName: String { "rate" }
-    package static var expectation: String { "a rate such as \"50\" or \"30000/1001\"" }
+    package static var expectation: String { "a rate such as \"50\" or \"30000/1001\", from one a day to 10000" }
     package static var schema: JSON { ["type": ["string", "number"], "pattern": "^[0-9]+(/[0-9]+|\\.[0-9]+)?$"] }
     package init?(setting json: JSON) {
         guard let rate = json.scalarText.flatMap({ Rational(rate: $0) }), rate.isPositive else { return nil }
