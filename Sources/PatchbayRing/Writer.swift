@@ -158,6 +158,8 @@ final class Writer {
             try? set(state: state)
             return
         }
+        // Somebody removed it before: the name may be another's by now.
+        guard !mapping.isRemoved else { return }
         // The tombstone first: readers and the name do not depend on an engine that answers.
         mapping.tombstone()
         if isRegistered { _ = HTTPExchange.ask(address, "DELETE", "/slots/\(name.text)", body: "") }

@@ -9,7 +9,12 @@ struct HTTPClient {
     /// What went wrong, in words.
     struct Failure: Error, CustomStringConvertible {
         let description: String
-        init(_ description: String) { self.description = description }
+        /// Nobody listens, or whoever does says nothing.
+        let isWithoutAnswer: Bool
+
+        init(_ description: String, isWithoutAnswer: Bool = false) {
+            (self.description, self.isWithoutAnswer) = (description, isWithoutAnswer)
+        }
     }
 
     private static let longestAnswer = 64 << 20
@@ -166,7 +171,7 @@ struct HTTPClient {
         guard descriptor < 0 else { return descriptor }
         throw Failure(
             "no engine answers at http://\(authority): \(errorText(-descriptor)); start one with \"patchbay run\", "
-                + "or name it with --at URL")
+                + "or name it with --at URL", isWithoutAnswer: true)
     }
 
     private func send(_ bytes: [UInt8], _ descriptor: Int32) throws(Failure) {
@@ -174,7 +179,8 @@ struct HTTPClient {
         while !rest.isEmpty {
             let sent = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
             guard sent > 0 else {
-                throw Failure("http://\(authority) closed the connection: \(errorText(linux_errno()))")
+                throw Failure(
+                    "http://\(authority) closed the connection: \(errorText(linux_errno()))", isWithoutAnswer: true)
             }
             rest = rest.dropFirst(sent)
         }
@@ -186,7 +192,10 @@ struct HTTPClient {
         while answer.count < Self.longestAnswer {
             let count = read(descriptor, &piece, piece.count)
             if count < 0, linux_errno() == EINTR { continue }
-            guard count >= 0 else { throw Failure("http://\(authority) does not answer: \(errorText(linux_errno()))") }
+            guard count >= 0 else {
+                throw Failure(
+                    "http://\(authority) does not answer: \(errorText(linux_errno()))", isWithoutAnswer: true)
+            }
             if count == 0 { return answer }
             answer += piece.prefix(count)
         }

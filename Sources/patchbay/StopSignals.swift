@@ -6,9 +6,11 @@ import Synchronization
 
 /// The signals that ask the program to end, and the one that asks it to read its file again.
 enum StopSignals {
-    /// Called on the main thread, with how many signals have come so far.
+    /// Called on the main thread, with how many signals have come so far. What comes so soon behind another that no person
+    /// sent it is the same request: `timeout` signals its child, then its whole group.
     typealias Handler = @Sendable (_ count: Int) -> Void
 
+    private static let leastGap: Int64 = 200_000_000
     private static let handler = Mutex<Handler?>(nil)
     private static let reload = Mutex<(@Sendable () -> Void)?>(nil)
 
@@ -31,7 +33,7 @@ enum StopSignals {
     /// Waits for signals for as long as the process lives. The main thread.
     static func receive() -> Never {
         var signals = set
-        var count = 0
+        var (count, last) = (0, Int64.min)
         // A process in the background of a terminal, or without one, is sent SIGHUP by somebody who means it.
         let hadTerminal = isatty(0) != 0 && tcgetpgrp(0) == getpgrp()
         while true {
@@ -41,7 +43,9 @@ enum StopSignals {
                 reload()
                 continue
             }
-            count += 1
+            let now = linux_monotonic_nanoseconds()
+            guard count == 0 || now - last >= Self.leastGap else { continue }
+            (count, last) = (count + 1, now)
             guard let handler = handler.withLock({ $0 }) else { end(by: number) }
             handler(count)
         }

@@ -193,6 +193,71 @@ extension EndToEndTests {
         }
 
         /// Everything that a user may get wrong is said.
+        private static let form = [
+            "--format", "video", "--size", "160x90", "--rate", "50", "--pixel-format", "uyvy422",
+        ]
+        private static let picture = Data(repeating: 0x80, count: 160 * 90 * 2)
+
+        private func writer(_ port: UInt16, _ name: String, _ words: [String] = [], input: Pipe) throws -> ChildProcess
+        {
+            try ChildProcess(
+                Patchbay.program, ["ring", "write", name, "--at", "127.0.0.1:\(port)"] + Self.form + words, input: input
+            )
+        }
+
+        @Test("A writer whose slot was removed leaves the next one's of that name alone at its end")
+        func theNameIsAnothers() throws {
+            let engine = try Patchbay(graph, data: data)
+            let inputs = [Pipe(), Pipe()]
+            var writers: [ChildProcess] = []
+            for (number, input) in inputs.enumerated() {
+                writers.append(try writer(engine.port, "own", input: input))
+                try input.fileHandleForWriting.write(contentsOf: Self.picture)
+                let isWritten = try holds(within: 20) { try slot(engine, "own")["head"] as? Int == 1 }
+                try #require(isWritten, "\(writers[number].messages)")
+                guard number == 0 else { continue }
+                #expect(
+                    try HTTPAnswer.send("DELETE", port: engine.port, "/slots/own", headers: [], body: []).status == 204)
+            }
+            try inputs[0].fileHandleForWriting.close()
+            #expect(writers[0].exit(within: 20) == 0, "\(writers[0].messages)")
+            #expect(try engine.get("/slots/own").status == 200)
+            try inputs[1].fileHandleForWriting.write(contentsOf: Self.picture)
+            #expect(try holds(within: 20) { try slot(engine, "own")["head"] as? Int == 2 })
+            try inputs[1].fileHandleForWriting.close()
+            #expect(writers[1].exit(within: 20) == 0, "\(writers[1].messages)")
+            #expect(try engine.get("/slots/own").status == 404)
+            #expect(engine.interrupt() == 0)
+        }
+
+        @Test("Beside an engine that hangs a writer makes its ring itself, and the engine finds it when it goes on")
+        func theEngineHangs() throws {
+            let engine = try Patchbay(graph, data: data)
+            engine.child.signal(SIGSTOP)
+            let input = Pipe()
+            let writer = try writer(engine.port, "alone", input: input)
+            try input.fileHandleForWriting.write(contentsOf: Self.picture)
+            let isLive = holds(within: 30) {
+                (try? output(engine.port, "info", "alone"))?.contains("state live") ?? false
+            }
+            engine.child.signal(SIGCONT)
+            try #require(isLive, "\(writer.messages)")
+            #expect(try holds(within: 20) { try slot(engine, "alone")["head"] as? Int == 1 })
+            try input.fileHandleForWriting.close()
+            #expect(writer.exit(within: 20) == 0, "\(writer.messages)")
+            #expect(engine.interrupt() == 0)
+        }
+
+        @Test("--for ends a writer whose input gives nothing")
+        func timeIsOverWithoutInput() throws {
+            let engine = try Patchbay(graph, data: data)
+            let input = Pipe()
+            let writer = try writer(engine.port, "idle", ["--for", "500ms"], input: input)
+            #expect(writer.exit(within: 20) == 0, "\(writer.messages)")
+            withExtendedLifetime(input) {}
+            #expect(engine.interrupt() == 0)
+        }
+
         @Test func mistakesAreSaid() throws {
             let engine = try Patchbay(graph, data: data)
             for (words, said) in [

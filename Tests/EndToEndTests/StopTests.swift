@@ -42,6 +42,17 @@ extension EndToEndTests {
             #expect(!FileManager.default.fileExists(atPath: engine.rings))
         }
 
+        @Test("Two signals at once are one request to end, as timeout sends them to its child and to its group")
+        func twoAtOnceAreOne() throws {
+            let scratch = try Scratch()
+            let engine = try Patchbay(graph(in: scratch), data: scratch)
+            #expect(holds(within: 20) { engine.playlist("/live/test/video.m3u8").contains("#EXTINF") })
+            engine.child.signal(SIGTERM)
+            engine.child.signal(SIGINT)
+            #expect(engine.child.exit(within: 20) == 0, "\(engine.child.messages)")
+            #expect(scratch.text("data/live/test/video.m3u8").hasSuffix("#EXT-X-ENDLIST\n"))
+        }
+
         @Test func aSecondSignalEndsAtOnce() throws {
             let scratch = try Scratch()
             // A publisher that is stopped in its tracks leaves nothing that could hold an end up; a disk that hangs would.
@@ -49,6 +60,8 @@ extension EndToEndTests {
             #expect(holds(within: 20) { engine.playlist("/live/test/video.m3u8").contains("#EXTINF") })
             engine.child.signal(SIGINT)
             #expect(holds(within: 5) { engine.child.messages.contains("Draining") })
+            // As soon behind the first as a person can.
+            usleep(250_000)
             engine.child.signal(SIGINT)
             let start = ContinuousClock.now
             let status = engine.child.exit(within: 5)

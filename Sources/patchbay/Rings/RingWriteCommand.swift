@@ -36,7 +36,7 @@ struct RingWriteCommand {
     }
 
     func run() throws(RingCommandFault) -> ExitCode {
-        var input = StandardInput()
+        var input = StandardInput(until: end)
         let slot = SlotClient(place, arguments)
         let request = try wish(&input)
         let fifo = try arguments.text("fifo").map { (path) throws(RingCommandFault) in try RingFIFO(path, name, place) }

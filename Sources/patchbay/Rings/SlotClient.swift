@@ -51,7 +51,11 @@ struct SlotClient: Sendable {
             let detail: String?
             do throws(JSONFault) { detail = try JSONText(body).parse()["detail"]?.string } catch { detail = nil }
             throw HTTPClient.Failure(detail ?? "the engine answers \(status)")
-        } catch { throw RingCommandFault(error.description) }
+        } catch {
+            // An engine that hangs is as good as none: what is to be recorded comes now.
+            guard error.isWithoutAnswer else { throw RingCommandFault(error.description) }
+            try makeAlone(name, wish)
+        }
     }
 
     private func makeAlone(_ name: String, _ wish: JSON) throws(RingCommandFault) {
@@ -82,8 +86,9 @@ struct SlotClient: Sendable {
         } catch { throw RingCommandFault(error, name, place) }
     }
 
-    /// The slot has ended: deregistered, its name gone.
+    /// The slot has ended: deregistered, its name gone. Where somebody removed it before, the name may be another's by now.
     func remove(_ name: String, _ ring: RingMapping) throws(RingCommandFault) {
+        guard !ring.isRemoved else { return }
         guard let client else {
             ring.tombstone()
             // Only of a folder that a writer made, and only when nothing is left in it.
