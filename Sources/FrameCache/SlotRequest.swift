@@ -68,6 +68,8 @@ struct SlotPackets: NodeSettings {
 
     static let language = Setting("language", default: "", "ISO 639-2/T or BCP 47, such as \"eng\"; 7 bytes at most.")
     static let title = Setting("title", default: "", "What the track is called; 127 bytes at most.")
+    /// UTF-8 bytes.
+    static let longest = [(name: "codec", limit: 23), ("language", 7), ("title", 127)]
 
     static let declarations: [SettingDeclaration] =
         .of(codec, type, size, rate, sampleRate, layout, bitRate, extradata, language, title) + SlotColour.declarations
@@ -181,7 +183,18 @@ package struct SlotRequest: Sendable {
                         [form, "size"], found: "coded video without a size", expected: "its readers need one",
                         remedy: "add \"size\": \"1280x720\""))
             }
+            faults += tooLong(json, form)
             return packets
+        }
+    }
+
+    /// A ring's header has room for so many bytes of each.
+    private static func tooLong(_ json: JSON, _ form: String) -> [DocumentFault] {
+        SlotPackets.longest.compactMap { name, limit in
+            guard let count = json[name]?.string?.utf8.count, count > limit else { return nil }
+            return DocumentFault(
+                [form, name], found: "found \(count) bytes", expected: "expected \(limit) at most",
+                remedy: "shorten it")
         }
     }
 

@@ -103,6 +103,10 @@ import Testing
         (#"{"id": "x", "slot_id": "y", "audio": {}}"#, ["/slot_id"]),
         (#"{"id": "x", "audio": {"sampleRate": -1}, "dpeth": 3}"#, ["/audio/sampleRate", "did you mean \"depth\""]),
         (#"{"id": "x", "packets": {"codec": "h264"}}"#, ["/packets/size"]),
+        (
+            #"{"id": "x", "packets": {"codec": "aac", "type": "audio", "language": "eng-Latn"}}"#,
+            ["/packets/language: found 8 bytes", "7 at most"]
+        ),
         (#"{"id": "x", "video": {"size": "16x16", "rate": "1/2147483647"}}"#, ["/video/rate", "from one a day"]),
         (
             #"{"id": "x", "video": {"size": "1x1", "rate": "1", "primaries": 256, "contentLight": "1", "range": "all"}}"#,

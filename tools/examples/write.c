@@ -30,7 +30,8 @@ int main(int count, char **arguments) {
                 memset(line + 2 * (4 * n % video->width), 0xEB, 16);
             }
             pbr_grain grain = {.pts = due.tv_sec * 1000000000ll + due.tv_nsec};
-            pbr_writer_publish(writer, &buffer, &grain, NULL, 0);
+            if (pbr_writer_publish(writer, &buffer, &grain, NULL, 0) < 0)  // somebody deleted the slot
+                return fprintf(stderr, "write: %s\n", pbr_last_error_detail()), 1;
         }
         if ((due.tv_nsec += 20000000) >= 1000000000) due.tv_nsec -= 1000000000, due.tv_sec++;
         clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL);
