@@ -4,8 +4,10 @@ import AV
 import CLinux
 import Engine
 import Files
+import FrameCache
 import Graph
 import Media
+import Rings
 
 enum DoctorCommand {
     static let command = Command(
@@ -73,7 +75,7 @@ enum DoctorCommand {
         let (size, free) = (
             UInt64(status.f_blocks) * UInt64(status.f_frsize), UInt64(status.f_bavail) * UInt64(status.f_frsize)
         )
-        let text = "\(size >> 20) MiB, \(free >> 20) MiB free (120 pictures of 1920x1080 uyvy422 take 498 MB)"
+        let text = "\(size >> 20) MiB, \(free >> 20) MiB free\(slotOfHD)"
         // The default of Docker is 64 MiB: a few edges of HD fill it.
         if free < 256 << 20 {
             return Finding(
@@ -82,6 +84,17 @@ enum DoctorCommand {
         return Finding(
             "/dev/shm", free < 1 << 30 ? .poor : .good, text,
             free < 1 << 30 ? "mount -o remount,size=4G /dev/shm, for slots of HD" : nil)
+    }
+
+    /// What a slot takes where nobody says how deep it is to be and who will read it.
+    private static var slotOfHD: String {
+        let wish: JSON = ["id": "cam1", "video": ["size": "1920x1080", "rate": "50", "pixelFormat": "uyvy422"]]
+        do throws(DocumentFaults) {
+            let ring = try SlotRequest(wish).ring
+            return ring.fileSize.map {
+                " (a slot of \(ring.depth) pictures of 1920x1080 uyvy422 takes \($0 / 1_000_000) MB)"
+            } ?? ""
+        } catch { return "" }
     }
 
     private static func limit(_ name: String, _ which: __rlimit_resource, atLeast wanted: UInt64, _ remedy: String)
