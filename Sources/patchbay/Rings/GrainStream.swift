@@ -137,10 +137,15 @@ extension VideoFormat {
             }
         let rate = picture.rate.map { "\($0.numerator):\($0.denominator)" } ?? "0:0"
         let aspect = picture.sampleAspect.map { "\($0.numerator):\($0.denominator)" } ?? "0:0"
-        let size = picture.size
+        let range =
+            switch picture.colour.range {
+            case 1: " XCOLORRANGE=LIMITED"
+            case 2: " XCOLORRANGE=FULL"
+            default: ""
+            }
+        let size = "W\(picture.size.width) H\(picture.size.height)"
         return Array(
-            "YUV4MPEG2 W\(size.width) H\(size.height) F\(rate) I\(fields) A\(aspect) C\(pixelFormat.y4mName ?? "")\n"
-                .utf8)
+            "YUV4MPEG2 \(size) F\(rate) I\(fields) A\(aspect) C\(pixelFormat.y4mName ?? "")\(range)\n".utf8)
     }
 }
 

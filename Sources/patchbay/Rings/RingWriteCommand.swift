@@ -58,7 +58,9 @@ struct RingWriteCommand {
     private func wish(_ input: inout StandardInput) throws(RingCommandFault) -> SlotWish? {
         if let header = input.y4mHeader() {
             guard let body = Y4M.slot(name, header) else {
-                throw RingCommandFault("the input's header can't be understood: \(header)")
+                throw RingCommandFault(
+                    "the input's pictures can't lie in a slot:\(header); expected 4:2:0, 4:2:2 or 4:4:4 of 8 or 10 bits, "
+                        + "which -pix_fmt yuv420p makes of anything in ffmpeg")
             }
             return SlotWish(body: try with(depth: body), isY4M: true)
         }

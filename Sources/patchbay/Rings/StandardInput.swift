@@ -70,6 +70,7 @@ enum Y4M {
     static func slot(_ name: String, _ header: String) -> JSONObject? {
         var (width, height, rate) = ("", "", "")
         var (fields, format) = ("progressive", "yuv420p")
+        var extras: [JSONObject.Member] = []
         for part in header.split(separator: " ") {
             let value = String(part.dropFirst())
             switch part.first {
@@ -80,19 +81,19 @@ enum Y4M {
             case "C":
                 guard let known = pixelFormat(value) else { return nil }
                 format = known
+            // 0:0 is unknown.
+            case "A" where !value.hasPrefix("0:"):
+                extras.append(("sampleAspect", .string(value.substituting(":", by: "/"))))
+            case "X" where value.hasPrefix("COLORRANGE="):
+                extras.append(("range", .string(value.dropFirst("COLORRANGE=".count).lowercased())))
             default: break
             }
         }
-        return JSONObject([
-            ("id", .string(name)),
-            (
-                "video",
-                [
-                    "size": .string("\(width)x\(height)"), "rate": .string(rate), "pixelFormat": .string(format),
-                    "fieldOrder": .string(fields),
-                ]
-            ),
-        ])
+        let video: [JSONObject.Member] = [
+            ("size", .string("\(width)x\(height)")), ("rate", .string(rate)), ("pixelFormat", .string(format)),
+            ("fieldOrder", .string(fields)),
+        ]
+        return JSONObject([("id", .string(name)), ("video", .object(JSONObject(video + extras)))])
     }
 
     private static func pixelFormat(_ space: String) -> String? {
