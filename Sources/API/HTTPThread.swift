@@ -15,6 +15,8 @@ final class Exchange {
     var isSuspended = false
     /// Bytes of its body that are held.
     var held = 0
+    /// Bytes of its body that have come.
+    var received = 0
 
     init(id: Suspensions.ID, rawTarget: String) {
         self.id = id
@@ -102,10 +104,10 @@ final class HTTPThread {
 
     /// A piece of the body has arrived. What is over the limit is dropped, and the whole answered with 413 at its end.
     func body(_ exchange: Exchange, _ piece: UnsafeRawBufferPointer) -> MHD_Result {
-        let room = min(service.longestBody + 1 - exchange.held, mostHeld - held)
-        // Nobody sends this much by mistake: cut the connection rather than read on.
-        guard room > 0 else { return microhttpd_no() }
-        let taken = piece.prefix(room)
+        exchange.received += piece.count
+        // Nobody sends twice as much by mistake: cut the connection rather than read on.
+        guard exchange.received <= 2 * service.longestBody, held < mostHeld else { return microhttpd_no() }
+        let taken = piece.prefix(min(service.longestBody + 1 - exchange.held, mostHeld - held))
         exchange.request?.body.append(contentsOf: taken)
         exchange.held += taken.count
         held += taken.count

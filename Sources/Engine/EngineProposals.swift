@@ -6,7 +6,11 @@ extension Engine {
     /// Carries out a proposal, or says why not and leaves the graph as it was.
     @discardableResult
     package func propose(_ proposal: Proposal) async throws(GraphRefusal) -> Commit {
-        if !proposal.isDryRun { try await approach(proposal.at) }
+        if !proposal.isDryRun, proposal.at != nil {
+            // What is wrong with it is said now, not when its time has come.
+            _ = try draft(proposal)
+            try await approach(proposal.at)
+        }
         var (commit, isIntended) = try await transact(proposal)
         // Behind the transaction: whoever comes next does not wait for this one's disk.
         if isIntended {
@@ -84,9 +88,10 @@ extension Engine {
             if case .document = proposal.change, let flat = graph?.flat {
                 base = flat.unmasked(base, layered.base, catalogue)
             }
-            do throws(OwnershipFault) { try next.setBase(base, isForced: proposal.isForced) } catch {
-                throw .owned(error)
-            }
+            do throws(OwnershipFault) {
+                try next.setBase(
+                    base, isForced: proposal.isForced, named: proposal.isForced ? places(of: proposal.change) : [])
+            } catch { throw .owned(error) }
         case .control(let node):
             guard let graph, graph[node] != nil else {
                 throw .owned(OwnershipFault(["nodes", node], owner: nil, "there is no such control node"))
@@ -102,6 +107,18 @@ extension Engine {
             } catch { throw .owned(error) }
         }
         return try settled(next, proposal)
+    }
+
+    /// Where a change sets values, whatever was there.
+    private func places(of change: Proposal.Change) -> [JSONPointer] {
+        switch change {
+        case .document: []
+        case .merge(let patch): PatchReach(ofMerging: patch, on: layered.base.json).places
+        case .patch(let patch):
+            patch.operations.compactMap { operation in
+                if case .test = operation { nil } else { operation.pointer }
+            }
+        }
     }
 
     private func changed(

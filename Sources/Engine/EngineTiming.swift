@@ -33,6 +33,11 @@ extension Engine {
         case .wall(let instant): return MediaTime(nanoseconds: instant - services.timeline.clock.wall)
         case .grain(let name, let number):
             let (port, newest, grain) = try newestGrain(of: name)
+            guard !port.isOver else {
+                throw .notStarted(
+                    node: port.node,
+                    NodeFault(.badInput, "\(port.label) has ended at grain \(newest); \(number) will not come"))
+            }
             guard number > newest else {
                 throw .notStarted(
                     node: port.node, NodeFault(.badInput, "\(port.label) is at grain \(newest); \(number) has gone by"))
@@ -54,14 +59,20 @@ extension Engine {
         return (port, Int64(clamping: head) - 1, head > 0 ? port.mapping?.glimpse(head - 1) : nil)
     }
 
-    /// The media time that was asked for, once it is certain; nil for as soon as possible.
+    /// The media time that was asked for, once it is certain; nil for as soon as possible, also where the grain does not come
+    /// in its time: others wait behind this transaction.
     func mediaTime(of time: CommitTime?) async -> Int64? {
         switch time {
         case nil: return nil
         case .wall(let instant): return services.timeline.now.nanoseconds + instant - services.timeline.clock.wall
         case .grain(let name, let number):
+            let begin = services.timeline.clock.monotonic
+            var limit: Int64?
             while !isDraining {
                 do throws(GraphRefusal) {
+                    let left = try distance(to: .grain(of: name, number: number)).nanoseconds
+                    limit = limit ?? begin + min(max(left, 0), Self.lead.nanoseconds) + Changeover.patience
+                    guard services.timeline.clock.monotonic < limit ?? 0 else { return nil }
                     let (_, newest, grain) = try newestGrain(of: name)
                     if let grain, grain.pts != .min, newest + Self.certain >= number {
                         // Two nanoseconds earlier, for times are rounded, and the grain before is a period away.

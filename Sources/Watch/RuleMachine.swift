@@ -113,9 +113,17 @@ package struct RuleMachine: Sendable {
             return []
         }
         // Silence has lasted for as long as it says.
-        let since = rules[i].condition == .silence ? now - Int64(value) : now
+        let since = rules[i].condition == .silence ? now - Int64(value) : heldSince(i) ?? now
         began(i, .measured(judged.value, since: since), at: since)
         return fire(at: now)
+    }
+
+    /// Since when a measured condition holds.
+    private func heldSince(_ i: Int) -> Int64? {
+        switch states[i] {
+        case .holding(_, .measured(_, let since)), .fired(.measured(_, let since), _): since
+        case .idle, .holding, .fired: nil
+        }
     }
 
     package mutating func due(at now: Int64) -> [Firing] { fire(at: now) }

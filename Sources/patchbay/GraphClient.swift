@@ -112,8 +112,12 @@ struct GraphClient {
         } catch { throw Failure(error.description) }
         guard !(200..<300).contains(answer.status) else { return answer }
         let problem = try Self.parsed(answer.body)
+        // The first fault is in the sentence.
+        let others = (problem["errors"]?.array ?? []).dropFirst().map {
+            "\n  \($0["pointer"]?.string ?? ""): \($0["detail"]?.string ?? "")"
+        }
         throw Failure(
-            problem["detail"]?.string ?? "the engine answers \(answer.status)",
+            (problem["detail"]?.string ?? "the engine answers \(answer.status)") + others.joined(),
             answer.status == APIProblem.Code.invalidGraph.status ? .badDocument : .failure)
     }
 

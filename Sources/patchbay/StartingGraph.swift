@@ -24,7 +24,9 @@ struct StartingGraph: Sendable {
         if options.isFresh { journal.keepMemories { _ in false } }
         var choice = StartingBase(file: file.document.json, base: base, origin: past.origin)
         // A program that knows other kinds than the one that stored it.
-        if let base, choice != .file, case .failure(let faults) = GraphDocument(base).validate(against: Kinds.catalogue)
+        if let base, choice != .file,
+            case .failure(let faults) = GraphDocument(base).validate(
+                against: Kinds.catalogue, in: file.surroundings)
         {
             writeToStandardError(
                 "patchbay: the stored graph (revision \(past.base?.number ?? 0)) is not valid for this program, so \(path) "

@@ -105,6 +105,11 @@ func eventually(_ condition: () -> Bool) async -> Bool {
         chunked.send("0\r\n\r\n")
         let answer = chunked.read()
         #expect(answer.isClosed || answer.text.hasPrefix("HTTP/1.1 413"))
+        let longer = try #require(RawClient(port: test.port))
+        longer.send(head + "Transfer-Encoding: chunked\r\n\r\n")
+        for _ in 0..<20 { #expect(longer.send(chunk) >= 0) }
+        longer.send("0\r\n\r\n")
+        #expect(longer.read().text.hasPrefix("HTTP/1.1 413"))
         #expect(try curl("http://127.0.0.1:\(test.port)/health/live").count > 0)
     }
 

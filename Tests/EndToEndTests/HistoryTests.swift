@@ -122,6 +122,24 @@ extension EndToEndTests {
             #expect(engine.interrupt() == 0)
         }
 
+        @Test("What was changed beside sub-graphs outlives the program too")
+        func changesBesideSubgraphs() throws {
+            _ = try data.write(
+                "part.json",
+                #"{ "patchbay": 1, "name": "part", "nodes": { "cam": { "kind": "source.pattern", "settings": { "size": "160x90" } } } }"#
+            )
+            let graph = try write(#"{ "patchbay": 1, "name": "uses", "nodes": { "ch1": { "use": "part.json" } } }"#)
+            var engine = try Patchbay(graph, data: data)
+            let adding = Self.adding("tape").replacing("camera.audio", with: "ch1/cam.audio")
+            let answer = try engine.patch(adding)
+            try #require(answer.status == 200, "\(answer.text)")
+            #expect(engine.interrupt() == 0)
+            engine = try Patchbay(graph, data: data)
+            #expect(try nodes(engine) == ["ch1", "tape"], "\(engine.child.messages)")
+            #expect(try engine.get("/v1/graph").headers["etag"] == "\"2\"")
+            #expect(engine.interrupt() == 0)
+        }
+
         @Test func commandsChangeTheGraph() throws {
             let engine = try Patchbay(write(Self.graph()), data: data)
             let at = ["--at", engine.base]

@@ -314,6 +314,45 @@ import Testing
         #expect(await test.engine.drain(within: .seconds(10)))
     }
 
+    @Test(
+        "A patch for a frame that never comes lands when its time is over, and is in nobody's way",
+        .timeLimit(.minutes(1)))
+    func frameThatNeverComes() async throws {
+        let test = try await running(Self.pattern(["duration": "4s"]))
+        func adding(_ id: String) -> JSON {
+            [
+                [
+                    "op": "add", "path": .string("/nodes/\(id)"),
+                    "value": ["kind": "sink.null", "inputs": ["in": "b.video"]],
+                ]
+            ]
+        }
+        // 200 pictures; from 105 on it is near enough to be taken up.
+        async let landed: Void = propose(test, adding("late"), at: .grain(of: "a.video", number: 205))
+        await eventually(within: 20, "the source has ended") { await test.engine.port("a", "video")?.signal == .ended }
+        try await landed
+        try await propose(test, adding("next"))
+        let names = await test.engine.nodeNames
+        #expect(names.contains("late") && names.contains("next"))
+        await #expect(throws: GraphRefusal.self) {
+            try await propose(test, adding("never"), at: .grain(of: "a.video", number: 5000))
+        }
+        #expect(await test.engine.drain(within: .seconds(10)))
+    }
+
+    @Test("What is wrong with a patch for later is said at once", .timeLimit(.minutes(1)))
+    func wrongForLater() async throws {
+        let test = try await running()
+        let tomorrow = CommitTime.wall(unixNanoseconds: test.services.timeline.clock.wall + 86_400_000_000_000)
+        for wrong: JSON in [
+            [["op": "add", "path": "/nodes/x", "value": ["kind": "no.such"]]],
+            [["op": "remove", "path": "/nodes/none"]],
+        ] {
+            await #expect(throws: GraphRefusal.self) { try await propose(test, wrong, at: tomorrow) }
+        }
+        #expect(await test.engine.drain(within: .seconds(10)))
+    }
+
     @Test("A patch for a time of the day lands there, whatever it changes")
     func atTime() async throws {
         let test = try await running()

@@ -110,6 +110,18 @@ private func patched(_ json: JSON, _ operations: JSONPatch.Operation...) throws 
         #expect(layered.sum.json["nodes"]?["h264"]?["settings"]?["bitrate"] == "8M" && layered.owners == nil)
     }
 
+    @Test("Force takes a value back that the base has already, under the overlay")
+    func forcedBack() throws {
+        var layered = LayeredDocument(GraphDocument(Self.base))
+        let bitRate: JSONPointer = ["nodes", "h264", "settings", "bitrate"]
+        let set = try patched(Self.base, .replace(bitRate, "8M"))
+        try layered.setOverlay(of: "watch", from: Self.base, to: set)
+        try layered.setBase(layered.base, isForced: false, named: [bitRate])
+        #expect(layered.owners == ["/nodes/h264/settings/bitrate": "watch"])
+        try layered.setBase(layered.base, isForced: true, named: [bitRate])
+        #expect(layered.owners == nil && layered.sum.json == Self.base)
+    }
+
     @Test func groundThatIsGoneIsSeen() throws {
         var layered = layered()
         try set(&layered, "watch", .replace(["nodes", "h264", "settings", "bitrate"], "2M"))

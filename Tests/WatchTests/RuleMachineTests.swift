@@ -108,7 +108,9 @@ private struct Bench {
         #expect(bench.measured(1, 4, at: 1 * second) == [])
         #expect(bench.measured(1, 2, at: 2 * second) == [])
         #expect(bench.measured(1, 9, at: 3 * second) == [])
+        #expect(bench.measured(1, 10, at: 4 * second) == [])
         #expect(bench.due(at: 5 * second) == [1])
+        #expect(bench.firings.map(\.evidence) == [.measured(10, since: 3 * second)])
         // Looks that come a little late now and then.
         for t in 0..<9 as Range<Int64> { #expect(bench.measured(2, 7, at: t * second + t * t) == []) }
         #expect(bench.measured(2, 7, at: 9 * second + 81) == [2])
