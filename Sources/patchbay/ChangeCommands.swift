@@ -7,11 +7,7 @@ enum ChangeCommands {
         "set", ["NODE.SETTING=VALUE…", "[NODE.SETTING=VALUE…]"], "Sets settings of nodes of a running engine.",
         GraphClient.changeOptions
     ) { (arguments) async throws(UsageError) in
-        try change(arguments) { (document) throws(DocumentFaults) in
-            var document = document
-            for assignment in arguments.operands { document = try document.setting(assignment, Kinds.catalogue) }
-            return document
-        }
+        try set(arguments, arguments.operands)
     }
 
     static let connect = Command(
@@ -47,8 +43,21 @@ enum ChangeCommands {
         "switch", ["ID", "INPUT"], "Switches a switch of a running engine to one of its inputs.",
         GraphClient.changeOptions
     ) { (arguments) async throws(UsageError) in
-        try change(arguments) { (document) throws(DocumentFaults) in
-            try document.setting("\(arguments.operands[0]).active=\(arguments.operands[1])", Kinds.catalogue)
+        try set(arguments, ["\(arguments.operands[0]).active=\(arguments.operands[1])"])
+    }
+
+    /// Settings of nodes that run, those of sub-graphs included.
+    private static func set(_ arguments: Arguments, _ assignments: [String]) throws(UsageError) -> ExitCode {
+        let client = try GraphClient(arguments)
+        return asking { () throws(GraphClient.Failure) in
+            let nodes = try client.get("/v1/graph?resolved")["nodes"]?.object ?? JSONObject()
+            return try client.change(arguments.operands.joined(separator: " ")) { (document) throws(DocumentFaults) in
+                var document = document
+                for assignment in assignments {
+                    document = try document.setting(assignment, Kinds.catalogue, among: nodes)
+                }
+                return document
+            }
         }
     }
 
@@ -107,6 +116,13 @@ extension GraphDocument {
     }
 
     private func unknown(_ id: String) -> DocumentFaults {
+        if let whole = id.split(separator: "/").first.map(String.init), whole != id,
+            let file = json["nodes"]?[whole]?["use"]?.string
+        {
+            return Self.fault(
+                "\"\(id)\" is made of \(file) by \"\(whole)\"", "expected a node of the document itself",
+                "set a parameter of \(whole), or change \(file) and apply the graph")
+        }
         let names = (json["nodes"]?.object?.keys ?? []).prefix(20).joined(separator: ", ")
         return Self.fault("unknown node \"\(id)\"", "expected one of \(names)", "see patchbay status")
     }

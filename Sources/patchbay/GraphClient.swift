@@ -18,6 +18,7 @@ struct GraphClient {
     static let changeOptions =
         HTTPClient.options + [
             Option("dry-run", "Prints what would happen, and changes nothing."),
+            Option("force", "Takes back what control nodes own, wherever the change reaches it."),
             Option("reason", "TEXT", "Why, for the history."),
             Option("json", "Prints what the engine answers, as it is."),
         ]
@@ -88,7 +89,7 @@ struct GraphClient {
     private func query(_ items: [(String, String)] = [], reason: String?) -> String {
         var items = items
         if let reason = arguments.text("reason") ?? reason { items.append(("reason", reason)) }
-        if arguments.has("dry-run") { items.append(("dry-run", "")) }
+        for flag in ["dry-run", "force"] where arguments.has(flag) { items.append((flag, "")) }
         let texts = items.map { $0.1.isEmpty ? $0.0 : "\($0.0)=\(Self.escaped($0.1))" }
         return texts.isEmpty ? "" : "?" + texts.joined(separator: "&")
     }

@@ -137,6 +137,9 @@ extension EndToEndTests {
             engine = try Patchbay(graph, data: data)
             #expect(try nodes(engine) == ["ch1", "tape"], "\(engine.child.messages)")
             #expect(try engine.get("/v1/graph").headers["etag"] == "\"2\"")
+            try command("set", "ch1/cam.rate=50", "--at", engine.base)
+            #expect(try engine.get("/v1/graph?resolved").text.contains(#""rate":{"value":"50","from":"node"}"#))
+            #expect(failure("remove", "ch1/cam", "--at", engine.base).contains("is made of part.json by \"ch1\""))
             #expect(engine.interrupt() == 0)
         }
 

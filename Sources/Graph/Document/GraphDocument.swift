@@ -58,13 +58,20 @@ package struct GraphDocument: Sendable {
     package func setting(
         _ assignment: String, _ catalogue: Catalogue, in surroundings: GraphSurroundings = GraphSurroundings()
     ) throws(DocumentFaults) -> GraphDocument {
+        try setting(
+            assignment, catalogue, among: flattened(in: surroundings).document.json["nodes"]?.object ?? JSONObject())
+    }
+
+    /// - Parameter nodes: all nodes of the graph by their ids, as `flattened` or a running engine has them.
+    package func setting(
+        _ assignment: String, _ catalogue: Catalogue, among nodes: JSONObject
+    ) throws(DocumentFaults) -> GraphDocument {
         let halves = assignment.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
         let path = halves[0].split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         guard halves.count == 2, path.count == 2 else {
             throw Self.fault([], "found \"\(assignment)\"", "expected node.setting=value", "write file.path=/tmp/a.mp4")
         }
         var faults = FaultList()
-        let nodes = flattened(in: surroundings).document.json["nodes"]?.object ?? JSONObject()
         guard let node = nodes[path[0]], let kindName = node["kind"]?.string else {
             faults.addUnknown("node", path[0], among: nodes.keys, at: ["nodes", path[0]])
             throw DocumentFaults(faults.finished)
