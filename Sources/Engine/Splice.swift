@@ -114,6 +114,14 @@ package struct CodedSplice: Hashable, Sendable {
         (self.track, self.period, self.isShifted) = (track, period, isShifted)
     }
 
+    /// What went out before this machine was there ended at `end`, in the times that it went out with: the first stream joins
+    /// on to that. Before `begin`.
+    package mutating func resume(at end: Int64) {
+        self.end = end
+        // No decoding time is behind the times of pictures.
+        (newest, lastDTS) = (end &- period, end &- period)
+    }
+
     // MARK: What is wanted
 
     /// A changeover is prepared; the old stream passes until `commit`.

@@ -66,6 +66,28 @@ extension GraphRun {
         #expect((lags[half...].max() ?? 0) < (lags[..<half].max() ?? 0) + TwoClips.gop / 2)
     }
 
+    @Test("A switch that is restarted goes on where it stopped, however late its content is by then")
+    func restarted() async throws {
+        let run = try await running(b: JSONObject([("late", "35ms")]))
+        for round in 0..<11 {
+            try await choose(run, 2 - round % 2)
+            guard round % 5 == 0 else { continue }
+            let count = run.pictureCount
+            _ = try await run.engine.restart("switch")
+            try #require(await eventually(within: 30) { run.pictureCount > count + 50 })
+        }
+        #expect(await run.drain())
+        for (name, packets) in [("pictures", run.video.packets), ("sound", run.audio.packets)] {
+            let back = zip(packets, packets.dropFirst()).filter { $1.dts <= $0.dts }
+            #expect(back.isEmpty, "\(name): \(back.map { ($0.dts, $1.dts) })")
+        }
+        // Each time once, a period apart, but for pictures that are coded after later ones and were cut off.
+        let times = run.video.packets.map(\.pts).sorted()
+        let steps = zip(times, times.dropFirst()).map { $1 - $0 }
+        #expect(steps.allSatisfy { $0 > TwoClips.period / 2 && $0 < 5 * TwoClips.period }, "\(steps.min() ?? 0)")
+        #expect(steps.filter { $0 > TwoClips.period * 3 / 2 }.count <= 3 * 2, "\(steps.max() ?? 0)")
+    }
+
     @Test("Waiting for the next key frame repeats nothing")
     func waits() async throws {
         let run = try await running(["splice": "wait"])

@@ -52,6 +52,7 @@ final class CodedPictures {
 
     init(_ track: CodedTrack, _ inputs: SwitchInputs, active: Int, _ splice: Splice, _ context: NodeContext) {
         (self.track, self.inputs, wanted, self.splice, self.context) = (track, inputs, active, splice, context)
+        if let end = track.endBefore { machine.resume(at: end) }
         begin()
     }
 

@@ -25,6 +25,7 @@ final class CodedSound {
 
     init(_ track: CodedTrack, active: Int) {
         (self.track, wanted) = (track, active)
+        if let end = track.endBefore { machine.resume(at: end) }
         machine.begin()
     }
 

@@ -32,6 +32,8 @@ final class CodedTrack {
     /// more, nanoseconds: live, and where writers wait for their readers.
     private static let patience: (live: Int64, lossless: Int64) = (500_000_000, 2_000_000_000)
 
+    private static let mostReordered: UInt64 = 17
+
     init(_ inlets: [Inlet?], _ outlet: Outlet, _ context: NodeContext) {
         (self.inlets, self.outlet, self.context) = (inlets, outlet, context)
         formats = inlets.map { _ in nil }
@@ -49,6 +51,14 @@ final class CodedTrack {
             if declared == i { declared = nil }
         }
         self.inlets = inlets
+    }
+
+    /// Where the outlet's packets of a node before this one end, nanoseconds; nil where none are left.
+    var endBefore: Int64? {
+        guard let ring = outlet.port.mapping else { return nil }
+        // Of those that are coded last some are shown before others.
+        let newest = (0..<Self.mostReordered).compactMap { ring.head > $0 ? ring.glimpse(ring.head - 1 - $0) : nil }
+        return newest.filter { $0.pts != .min }.map { $0.pts &+ max($0.duration, 0) }.max()
     }
 
     var now: Int64 { context.timeline.now.nanoseconds }
