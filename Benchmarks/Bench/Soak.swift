@@ -12,11 +12,13 @@ struct Soak {
     private var warmUp: Double { min(600, seconds / 4) }
     /// Looking for what a leak comes from: as fast as can be.
     private var isHunting: Bool { !options.deeds.isEmpty }
+    /// Whether nothing is compared yet, or at all, that would need calm.
+    private func isQuick(at time: Double) -> Bool { isHunting || isShort || time < warmUp }
     /// Between two deeds, milliseconds.
-    private func pause(at time: Double) -> Int64 { isHunting || time < warmUp || isShort ? 150 : 2000 }
+    private func pause(at time: Double) -> Int64 { isQuick(at: time) ? 150 : 2000 }
     /// At home memory is compared of a graph that rests as long, milliseconds: the engine gives back what nodes left once
     /// in ten seconds.
-    private func rest(at time: Double) -> Int64 { isHunting || time < warmUp || isShort ? 0 : 11_000 }
+    private func rest(at time: Double) -> Int64 { isQuick(at: time) ? 0 : 11_000 }
     /// Between two looks, seconds.
     private var period: Double { isShort ? 2 : 10 }
     /// Deeds between two times at which the graph is at home.

@@ -66,14 +66,12 @@ extension Engine {
         case nil: return nil
         case .wall(let instant): return services.timeline.now.nanoseconds + instant - services.timeline.clock.wall
         case .grain(let name, let number):
-            let begin = services.timeline.clock.monotonic
-            var limit: Int64?
-            while !isDraining {
+            // It was taken up as late as that.
+            let limit = now + Self.lead.nanoseconds + Changeover.patience
+            while !isDraining, now < limit {
                 do throws(GraphRefusal) {
-                    let left = try distance(to: .grain(of: name, number: number)).nanoseconds
-                    limit = limit ?? begin + min(max(left, 0), Self.lead.nanoseconds) + Changeover.patience
-                    guard services.timeline.clock.monotonic < limit ?? 0 else { return nil }
-                    let (_, newest, grain) = try newestGrain(of: name)
+                    let (port, newest, grain) = try newestGrain(of: name)
+                    guard !port.isOver else { return nil }
                     if let grain, grain.pts != .min, newest + Self.certain >= number {
                         // Two nanoseconds earlier, for times are rounded, and the grain before is a period away.
                         return grain.pts + (number - newest) * grain.duration - 2

@@ -66,10 +66,14 @@ struct SlotPackets: NodeSettings {
 
     static let extradata = Setting<SlotExtradata?>("extradata", default: nil, "What a decoder needs beforehand.")
 
-    static let language = Setting("language", default: "", "ISO 639-2/T or BCP 47, such as \"eng\"; 7 bytes at most.")
-    static let title = Setting("title", default: "", "What the track is called; 127 bytes at most.")
+    static let language = Setting(
+        "language", default: "", "ISO 639-2/T or BCP 47, such as \"eng\"; \(languageBytes) bytes at most.")
+    static let title = Setting("title", default: "", "What the track is called; \(titleBytes) bytes at most.")
+    private static let (codecBytes, languageBytes, titleBytes) = (23, 7, 127)
     /// UTF-8 bytes.
-    static let longest = [(name: "codec", limit: 23), ("language", 7), ("title", 127)]
+    static let longest = [
+        (name: codec.name, limit: codecBytes), (language.name, languageBytes), (title.name, titleBytes),
+    ]
 
     static let declarations: [SettingDeclaration] =
         .of(codec, type, size, rate, sampleRate, layout, bitRate, extradata, language, title) + SlotColour.declarations

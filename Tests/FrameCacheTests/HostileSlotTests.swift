@@ -10,30 +10,14 @@ import Rings
 import Routing
 import Testing
 
-@Suite(.serialized) struct HostileSlotTests {
-    private let scratch: Scratch
-    private let run: GraphRun
-    private let registry: SlotRegistry
-    private static let small =
-        #"{"id": "cam1", "video": {"size": "160x90", "rate": "50", "pixelFormat": "uyvy422"}, "depth": 8}"#
-
-    init() throws {
-        scratch = try Scratch()
-        run = try GraphRun(
-            [NodeKind(PatternSource.self), NodeKind(RingSource.self), NodeKind(NullSink.self)],
-            dataFolder: scratch.path)
-        registry = SlotRegistry(run.services)
-    }
-
-    private func request() throws -> SlotRequest { try SlotRequest(JSONText(Self.small).parse()) }
-
+extension SlotTests {
     @Test("Whatever times a writer gives, its slot is described, and a source takes from it")
     func absurdTimes() async throws {
         try await run.start([
             "ring": ["kind": "source.ring", "settings": ["video": "cam1"]],
             "out": ["kind": "sink.null", "inputs": ["in": "ring.video"]],
         ])
-        var writer = try FrameRingWriter(creating: run.ringFolder + "/cam1", spec: request().ring)
+        var writer = try FrameRingWriter(creating: run.ringFolder + "/cam1", spec: request(Self.small).ring)
         let now = run.services.timeline.clock.monotonic
         let absurd: [Int64] = [.min, .min + 1, .min + now, .min / 2, -1, 0, 1, .max / 2, .max - now, .max - 1, .max]
         for field in Field.allCases {
@@ -70,12 +54,10 @@ import Testing
         }
     }
 
-    private var taken: UInt64 { get async { await run.engine.figures(of: "out", "in")?.taken ?? 0 } }
-
     @Test("What was removed under a writer that lives is paid for until it lets go")
     func removedUnderItsWriter() throws {
         // The slot as a value would keep what it has reserved.
-        let path = try registry.make(request()).slot.path
+        let path = try registry.make(request(Self.small)).slot.path
         let size = run.services.ringBudget.reserved
         do {
             let writer = try FrameRingWriter(adopting: RingMapping.open(path: path))
@@ -96,7 +78,7 @@ import Testing
             timeline: Timeline(clock: clock), files: run.services.files, log: run.services.log,
             dataFolder: scratch.path, ringFolder: run.ringFolder, live: LiveDirectory())
         let registry = SlotRegistry(services)
-        let path = try registry.make(request()).slot.path
+        let path = try registry.make(request(Self.small)).slot.path
         var reader = try FrameRingReader(attaching: path)
         do {
             var writer = try FrameRingWriter(adopting: RingMapping.open(path: path))
@@ -117,6 +99,4 @@ import Testing
         guard case .none(let state) = reader.next() else { throw Missing() }
         #expect(state == UInt32(PBR_STATE_REMOVED))
     }
-
-    private struct Missing: Error {}
 }

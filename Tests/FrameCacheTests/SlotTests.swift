@@ -12,9 +12,9 @@ import Synchronization
 import Testing
 
 @Suite(.serialized) struct SlotTests {
-    private let scratch: Scratch
-    private let run: GraphRun
-    private let registry: SlotRegistry
+    let scratch: Scratch
+    let run: GraphRun
+    let registry: SlotRegistry
 
     init() throws {
         scratch = try Scratch()
@@ -24,13 +24,13 @@ import Testing
         registry = SlotRegistry(run.services)
     }
 
-    private func request(_ text: String) throws -> SlotRequest { try SlotRequest(JSONText(text).parse()) }
+    func request(_ text: String) throws -> SlotRequest { try SlotRequest(JSONText(text).parse()) }
     private func path(_ name: String) -> String { run.ringFolder + "/" + name }
     private func shown(_ id: String) -> JSON? { registry[id]?.json(at: run.services.timeline.clock.monotonic) }
 
-    private var taken: UInt64 { get async { await run.engine.figures(of: "out", "in")?.taken ?? 0 } }
+    var taken: UInt64 { get async { await run.engine.figures(of: "out", "in")?.taken ?? 0 } }
 
-    private static let small =
+    static let small =
         #"{"id": "cam1", "video": {"size": "160x90", "rate": "50", "pixelFormat": "uyvy422"}, "depth": 8}"#
 
     @Test func aSlotIsMadeAndDescribed() throws {
@@ -319,5 +319,5 @@ import Testing
         }
     }
 
-    private struct Missing: Error {}
+    struct Missing: Error {}
 }

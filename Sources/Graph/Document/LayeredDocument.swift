@@ -62,13 +62,13 @@ package struct LayeredDocument: Sendable {
     /// An operator's change. It may set what an overlay hides; it may not use the name of a node that one added.
     /// - Parameters:
     ///   - isForced: whether overlays give way wherever the change reaches what is theirs.
-    ///   - named: places that the change names, also where the base has its values already.
+    ///   - named: places that a forced change names, also where the base has its values already.
     package mutating func setBase(
         _ new: GraphDocument, isForced: Bool, named: [JSONPointer] = []
     ) throws(OwnershipFault) {
         if !layers.isEmpty {
             let changed = JSONPatch.difference(from: base.json, to: new.json).operations.map(\.pointer)
-            for place in changed + (isForced ? named : []) {
+            for place in changed + named {
                 while let (owner, entry) = owner(of: place) {
                     if isForced {
                         drop(entry)
