@@ -21,7 +21,7 @@ package struct AVFault: Error, Hashable, Sendable, CustomStringConvertible {
     /// Whether the interrupt callback ended the call.
     package var isInterruption: Bool { code == av_error_exit }
 
-    private static func text(of code: Int32) -> String {
+    static func text(of code: Int32) -> String {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
             guard let base = buffer.baseAddress else { return "error \(code)" }
             buffer.initialize(repeating: 0)

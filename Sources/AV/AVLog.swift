@@ -48,6 +48,32 @@ package enum AVLog {
 
     private static let state = Mutex(State())
 
+    // MARK: Why a call failed
+
+    /// The first error that libav told of in a call under way, by thread.
+    private static let told = Mutex<[UInt: String]>([:])
+
+    /// Calls libav, and says what it told of as an error on this thread meanwhile: its codes say little.
+    static func hearing<Result>(_ body: () -> Result) -> (Result, String?) {
+        let thread = UInt(av_this_thread())
+        told.withLock { $0[thread] = "" }
+        av_log_set_callback(logLine)
+        let result = body()
+        let line = told.withLock { $0.removeValue(forKey: thread) }
+        return (result, line.flatMap { $0.isEmpty ? nil : masked($0) })
+    }
+
+    fileprivate static func hear(_ line: UnsafePointer<CChar>) {
+        let thread = UInt(av_this_thread())
+        told.withLock { told in
+            guard told[thread] == "" else { return }
+            let text = String(cString: line)
+            // "[libx264 @ 0x7f0680047400] " says who, by an address.
+            let start = text.hasPrefix("[") ? text.find("] ")?.upperBound ?? text.startIndex : text.startIndex
+            told[thread] = String(text[start...].prefix { !$0.isNewline })
+        }
+    }
+
     // MARK: Secrets and strangers
 
     private struct Keys {
@@ -89,12 +115,15 @@ package enum AVLog {
         }
     }
 
+    private static func masked(_ text: String) -> String {
+        keys.withLock { $0.secrets }.reduce(text) { $0.substituting($1, by: "***") }
+    }
+
     fileprivate static func take(_ level: Int32, line: UnsafePointer<CChar>) {
         let admitted = state.withLock { $0.admit(at: av_gettime_relative() / 1_000_000) }
         guard let admitted else { return }
-        var text = String(cString: line)
+        var text = masked(String(cString: line))
         while text.last?.isNewline == true { text.removeLast() }
-        for secret in keys.withLock({ $0.secrets }) { text = text.substituting(secret, by: "***") }
         if admitted.suppressed > 0 { text += " (\(admitted.suppressed) lines before were left out)" }
         admitted.hook(Level(rawValue: level) ?? (level < Level.fatal.rawValue ? .fatal : .info), text)
     }
@@ -109,6 +138,7 @@ private nonisolated func logLine(
         buffer.initialize(repeating: 0)
         guard av_log_line(context, level, format, arguments, line, Int32(buffer.count)) > 0 else { return }
         if level == AV_LOG_WARNING { AVLog.countStranger(String(cString: line)) }
+        if level <= AV_LOG_ERROR { AVLog.hear(line) }
         if level <= av_log_get_level() { AVLog.take(level, line: line) }
     }
 }

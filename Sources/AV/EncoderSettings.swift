@@ -26,6 +26,18 @@ package struct VideoEncoderSettings: Sendable, Hashable {
     /// Any option of libavcodec or of the encoder, by name.
     package var options: [String: String] = [:]
 
+    /// Whether an encoder that runs with these takes others while it runs, from the next picture on: libx264 takes rates.
+    package func changesInPlace(to new: VideoEncoderSettings) -> Bool {
+        var same = new
+        (same.bitRate, same.maximumBitRate) = (bitRate, maximumBitRate)
+        (same.bufferSize, same.crf) = (bufferSize, crf)
+        // What rate control there is stays; x264 starts none while it runs.
+        return new == self
+            || encoder == "libx264" && same == self && (bitRate == nil) == (new.bitRate == nil)
+                && (maximumBitRate == nil) == (new.maximumBitRate == nil)
+                && (bufferSize == nil) == (new.bufferSize == nil) && (crf == nil) == (new.crf == nil)
+    }
+
     package init(encoder: String) { self.encoder = encoder }
 
     /// Encoders that can be told that a forced key frame must be one where a decoder can start (an IDR picture).
@@ -112,7 +124,7 @@ func openEncoder(
     var dictionary: OpaquePointer?
     defer { av_dict_free(&dictionary) }
     for (key, value) in options { av_dict_set(&dictionary, key, value, 0) }
-    let code = avcodec_open2(context, codec, &dictionary)
+    let (code, told) = AVLog.hearing { avcodec_open2(context, codec, &dictionary) }
     var unknown: [String] = []
     var entry = av_dict_get(dictionary, "", nil, AV_DICT_IGNORE_SUFFIX)
     while let found = entry {
@@ -120,7 +132,10 @@ func openEncoder(
         entry = av_dict_get(dictionary, "", found, AV_DICT_IGNORE_SUFFIX)
     }
     // A failed opening leaves options behind that it never came to.
-    try check(code, operation)
+    guard code >= 0 else {
+        throw AVFault(
+            operation: operation, code: code, message: AVFault.text(of: code) + (told.map { ": \($0)" } ?? ""))
+    }
     guard unknown.isEmpty else {
         throw AVFault(
             operation: operation, code: av_error_option_not_found,

@@ -161,22 +161,13 @@ package struct VideoEncoder: ~Copyable {
         return outcome
     }
 
-    /// Takes other rates while it runs, from the next picture on. False, and nothing has changed, where this encoder can't,
-    /// or more than that is another. libx264 looks for them before each picture (libavcodec 59, `reconfig_encoder`).
-    package mutating func changesInPlace(_ old: VideoEncoderSettings, to new: VideoEncoderSettings) -> Bool {
-        var same = new
-        (same.bitRate, same.maximumBitRate) = (old.bitRate, old.maximumBitRate)
-        (same.bufferSize, same.crf) = (old.bufferSize, old.crf)
-        // What rate control there is stays; x264 starts none while it runs.
-        guard old.encoder == "libx264", same == old, (old.bitRate == nil) == (new.bitRate == nil),
-            (old.maximumBitRate == nil) == (new.maximumBitRate == nil),
-            (old.bufferSize == nil) == (new.bufferSize == nil), (old.crf == nil) == (new.crf == nil)
-        else { return false }
+    /// Takes the rates of settings that those it runs with change to in place, from the next picture on. libx264 looks for
+    /// them before each picture (libavcodec 59, `reconfig_encoder`).
+    package mutating func change(to new: VideoEncoderSettings) {
         if let rate = new.bitRate { core.context.pointee.bit_rate = rate.bitsPerSecond }
         if let rate = new.maximumBitRate { core.context.pointee.rc_max_rate = rate.bitsPerSecond }
         if let size = new.bufferSize { core.context.pointee.rc_buffer_size = Int32(clamping: size.bitsPerSecond) }
-        if let crf = new.crf, av_opt_set_double(core.context.pointee.priv_data, "crf", crf, 0) < 0 { return false }
-        return true
+        if let crf = new.crf { av_opt_set_double(core.context.pointee.priv_data, "crf", crf, 0) }
     }
 
     /// No picture will follow; receive until `.end`.

@@ -28,7 +28,7 @@ package struct AudioEncodeSettings: NodeSettings {
 }
 
 /// Encodes one audio track.
-package actor AudioEncodeNode: DataNode {
+package actor AudioEncodeNode: RehearsingNode {
     package static let kind = KindDeclaration(
         "encode.audio", "Encodes sound; any audio encoder of libavcodec by name.",
         inlets: [InletDeclaration("audio", [.rawAudio], isRequired: true)],
@@ -52,6 +52,13 @@ package actor AudioEncodeNode: DataNode {
         self.context = context
         guard let inlet = context.inlet("audio"), let outlet = context.outlet("audio") else { return }
         shell = CodecShell(AudioEncoding(inlet, outlet, settings, context), inlet, outlet)
+    }
+
+    package static func rehearsal(
+        of settings: AudioEncodeSettings, after old: AudioEncodeSettings?, with inputs: [RehearsedInput]
+    ) -> Rehearsal? {
+        guard old == nil, case .rawAudio(let audio)? = inputs.first?.format else { return nil }
+        return { () throws(NodeFault) in try AudioEncoderBox(settings.encoder, audio) }
     }
 
     package func prepare() throws(NodeFault) {}

@@ -7,12 +7,6 @@ import Media
 import Rings
 import Synchronization
 
-/// Carries a non-copyable encoder.
-private final class AudioEncoderBox {
-    var encoder: AudioEncoder
-    init(_ encoder: consuming AudioEncoder) { self.encoder = encoder }
-}
-
 final class AudioEncoding: CodecWork {
     /// Sound that begins this much later or earlier than the end of what came before is another piece of sound.
     private static let tolerance = MediaTime.milliseconds(5)
@@ -46,17 +40,15 @@ final class AudioEncoding: CodecWork {
         }
         if hasOpened { isDiscontinuity = true }
         hasOpened = true
-        do throws(AVFault) {
-            let box = AudioEncoderBox(try AudioEncoder(settings.encoder, input: audio))
-            self.box = box
-            blocks.startAgain()
-            packets.startAgain()
-            context.show("conversion", box.encoder.conversion.map(JSON.string) ?? .null)
-        } catch {
-            throw NodeFault(
-                .unsupported, "\(settings.encoder.encoder) does not start: \(error.message)", isTransient: false)
+        let rehearsed = context.takeRehearsed(as: AudioEncoderBox.self).flatMap {
+            $0.isFor(settings.encoder, audio) ? $0 : nil
         }
-        guard var coded = box?.encoder.format else { return }
+        let box = if let rehearsed { rehearsed } else { try AudioEncoderBox(settings.encoder, audio) }
+        self.box = box
+        blocks.startAgain()
+        packets.startAgain()
+        context.show("conversion", box.encoder.conversion.map(JSON.string) ?? .null)
+        var coded = box.encoder.format
         if coded.bitRate == 0 { coded.bitRate = settings.encoder.bitRate?.bitsPerSecond ?? 0 }
         try outlet.declare(.codedAudio(coded))
     }

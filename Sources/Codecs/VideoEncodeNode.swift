@@ -64,7 +64,7 @@ package struct VideoEncodeSettings: NodeSettings {
 }
 
 /// Encodes one video track.
-package actor VideoEncodeNode: DataNode {
+package actor VideoEncodeNode: RehearsingNode {
     package static let kind = KindDeclaration(
         "encode.video", "Encodes pictures; any video encoder of libavcodec by name.",
         inlets: [InletDeclaration("video", [.rawVideo], isRequired: true)],
@@ -91,6 +91,15 @@ package actor VideoEncodeNode: DataNode {
         let encoding = VideoEncoding(inlet, outlet, settings, context)
         self.encoding = encoding
         shell = CodecShell(encoding, inlet, outlet)
+    }
+
+    package static func rehearsal(
+        of settings: VideoEncodeSettings, after old: VideoEncodeSettings?, with inputs: [RehearsedInput]
+    ) -> Rehearsal? {
+        guard case .rawVideo(let video)? = inputs.first?.format else { return nil }
+        let wanted = settings.wanted(for: video)
+        if let old, old.wanted(for: video).changesInPlace(to: wanted) { return nil }
+        return { () throws(NodeFault) in try VideoEncoderBox(wanted, video) }
     }
 
     package func prepare() throws(NodeFault) {}

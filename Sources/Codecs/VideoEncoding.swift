@@ -28,11 +28,12 @@ final class VideoEncoding: CodecWork {
     private var period = MediaTime.milliseconds(40)
     /// The picture after a hole, while what lies before it leaves the encoder.
     private var held: FrameLease?
-    /// There has been an encoder before this one.
-    private var hasOpened = false
-    /// An encoder with new settings, while it is opened beside the one that runs, and after.
-    private var primer: EncoderPrimer?
-    private var primed: VideoEncoderBox?
+    /// What the encoder before was for.
+    private var lastInput: VideoFormat?
+    /// What runs ends before the next picture, and one with the settings that are now goes on.
+    private var isToRenew = false
+    /// One that was opened for them beside it.
+    private var rehearsed: VideoEncoderBox?
     private var takeovers = 0
     /// Pictures by which its decoding runs ahead.
     private var reorder = 0
@@ -53,29 +54,20 @@ final class VideoEncoding: CodecWork {
 
     func close() { box = nil }
 
-    func letGo() {
-        held = nil
-        primer = nil
-    }
+    func letGo() { held = nil }
 
-    /// Other settings: in place where the encoder can, else one with them is opened on a thread of its own, and takes over
-    /// with a key frame once it is ready. Nothing is lost, and nothing waits.
+    /// Other settings: in place where the encoder can, else the one that was opened with them takes over with a key frame.
+    /// Nothing is lost, and nothing waits.
     func apply(_ new: VideoEncodeSettings) {
-        let old = settings
         settings = new
-        // What was opened for settings that are gone takes over nothing.
-        primer = nil
-        primed = nil
-        guard let box, new != old else { return }
-        if box.encoder.changesInPlace(box.settings, to: new.wanted(for: box.input)) {
-            box.settings = new.wanted(for: box.input)
-            return showRates(box.settings)
-        }
-        let primer = EncoderPrimer(new.wanted(for: box.input), box.input, context)
-        self.primer = primer
-        do throws(ThreadFault) { try primer.start() } catch {
-            context.log(.error, "the encoder goes on as it was: \(error.description)")
-        }
+        rehearsed = context.takeRehearsed(as: VideoEncoderBox.self)
+        guard let box else { return }
+        let wanted = new.wanted(for: box.input)
+        isToRenew = !box.settings.changesInPlace(to: wanted)
+        guard !isToRenew, wanted != box.settings else { return }
+        box.encoder.change(to: wanted)
+        box.settings = wanted
+        showRates(wanted)
     }
 
     private func showRates(_ settings: VideoEncoderSettings) {
@@ -86,53 +78,29 @@ final class VideoEncoding: CodecWork {
         context.show("rates", .string(rates.compactMap(\.self).joined(separator: ", ")))
     }
 
-    /// Whether an encoder with new settings is to take over.
-    private func isPrimed() -> Bool {
-        guard let outcome = primer?.take() else { return false }
-        primer = nil
-        switch outcome {
-        case .success(let box):
-            primed = box
-            context.show("refused", .null)
-            return true
-        case .failure(let fault):
-            let message =
-                "\(settings.encoder.encoder) does not start with the new settings, and goes on as it was: "
-                + fault.message
-            context.show("refused", .string(message))
-            context.log(.error, message)
-            return false
-        }
-    }
-
     func open(_ format: StreamFormat) throws(NodeFault) {
         guard case .rawVideo(let video) = format else {
             throw NodeFault(.internalError, "\(format.type) is no raw video")
         }
-        let primed = primed.take()
-        // One that was opened beside the last goes on where that ends; its decoding times follow while it reorders no more.
-        let isSeamless = primed.map { $0.input == video && $0.encoder.format.reorderFrames <= reorder } ?? false
-        if hasOpened, !isSeamless { isDiscontinuity = true }
-        if primed != nil {
+        let wanted = settings.wanted(for: video)
+        let opened = (rehearsed.take() ?? context.takeRehearsed(as: VideoEncoderBox.self)).flatMap {
+            $0.isFor(wanted, video) ? $0 : nil
+        }
+        let box = if let opened { opened } else { try VideoEncoderBox(wanted, video) }
+        // One with other settings goes on where the last ends; its decoding times follow while it reorders no more.
+        let isSeamless = isToRenew && lastInput == video && box.encoder.format.reorderFrames <= reorder
+        if lastInput != nil, !isSeamless { isDiscontinuity = true }
+        if isToRenew {
             takeovers += 1
             context.show("takeovers", .count(takeovers))
         }
-        (hasOpened, isBegun) = (true, false)
-        do throws(AVFault) {
-            period = (video.picture.rate ?? Rational(25, 1)).period
-            let wanted = settings.wanted(for: video)
-            let box: VideoEncoderBox
-            if let primed, primed.input == video { box = primed } else { box = try VideoEncoderBox(wanted, video) }
-            self.box = box
-            reorder = box.encoder.format.reorderFrames
-            losesCaptions = !writesCaptions(videoEncoder: wanted.encoder)
-            showFields(video.picture)
-            context.show("conversion", box.encoder.conversion.map(JSON.string) ?? .null)
-            context.show("encoder", .string("\(wanted.encoder): \(box.encoder.format.description)"))
-        } catch {
-            throw NodeFault(
-                .unsupported, "\(settings.encoder.encoder) does not start: \(error.message)", isTransient: false)
-        }
+        (self.box, lastInput, isToRenew, isBegun) = (box, video, false, false)
+        period = (video.picture.rate ?? Rational(25, 1)).period
+        reorder = box.encoder.format.reorderFrames
+        losesCaptions = !writesCaptions(videoEncoder: wanted.encoder)
+        showFields(video.picture)
+        context.show("conversion", box.encoder.conversion.map(JSON.string) ?? .null)
+        context.show("encoder", .string("\(wanted.encoder): \(box.encoder.format.description)"))
         try declare()
     }
 
@@ -177,7 +145,7 @@ final class VideoEncoding: CodecWork {
     func feed() -> CodecStep {
         guard let box else { return .idle }
         if let lease = held.take() { return send(lease, box) }
-        if isBegun, isPrimed() { return .renew }
+        if isBegun, isToRenew { return .renew }
         switch inlet.takeFrame() {
         case .nothing: return .idle
         case .lapped:

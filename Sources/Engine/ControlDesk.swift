@@ -191,7 +191,7 @@ extension GraphRefusal {
         case .stale(let current, _): "the graph is at revision \(current) by now"
         case .owned(let fault): "\(fault)"
         case .notRecorded(let fault): "it could not be written down: \(fault)"
-        case .notStarted(let node, let fault): "\(node) did not start: \(fault.message)"
+        case .hindered(let hindrance, let node, let fault): hindrance.sentence(node, fault)
         case .draining: "the engine is ending"
         }
     }

@@ -17,12 +17,36 @@ package enum GraphRefusal: Error, Sendable {
     case stale(current: String, overlap: JSONPointer?)
     /// The change meets what a control node, or for a control node what somebody else, owns.
     case owned(OwnershipFault)
-    /// A new node did not come up; the graph is as it was.
-    case notStarted(node: String, NodeFault)
+    /// A node can't do its part; the graph is as it was.
+    case hindered(Hindrance, node: String, NodeFault)
     /// It can't be written down, so it was not begun.
     case notRecorded(JournalFault)
     /// The engine is draining.
     case draining
+}
+
+/// What of a patch a node can't do.
+package enum Hindrance: String, Sendable, CaseIterable {
+    /// A new one did not come up.
+    case notStarted
+    /// One was to have settings that it refuses.
+    case notTaken
+    /// What it gives can't be changed over to, or not at the time that was asked for.
+    case notReached
+
+    /// What is said of the node before its fault; nil where the fault says all.
+    package func headline(_ node: String) -> String? {
+        switch self {
+        case .notStarted: "\(node) did not start"
+        case .notTaken: "\(node) does not take its settings"
+        case .notReached: nil
+        }
+    }
+
+    /// The node and its fault, on one line.
+    package func sentence(_ node: String, _ fault: NodeFault) -> String {
+        (headline(node).map { "\($0): " } ?? "") + fault.message
+    }
 }
 
 /// How a run ended.
@@ -68,6 +92,8 @@ package actor Engine {
     var lastAhead: UInt64 = 0
     /// Inputs that control nodes want to be open, of those that are kept warm or cold.
     var needed: Set<InputPlace> = []
+    /// What the transaction under way has tried and opened, by node.
+    var rehearsed: [String: any Sendable] = [:]
     private(set) var isDraining = false
     private var isInTransaction = false
     var transactionQueue: [CheckedContinuation<Void, Never>] = []
@@ -120,6 +146,8 @@ package actor Engine {
     func carryOut(_ plan: GraphPlan, _ target: ResolvedGraph, _ proposal: Proposal) async throws(GraphRefusal) {
         try checkNames(plan.renamed, target)
         let timing = CommitTiming(proposal)
+        rehearsed = try await rehearse(plan, target, timing)
+        defer { rehearsed = [:] }
         let resting = RestingNodes(target)
         let mayRest = !resting.needs.isEmpty || graph.map { !RestingNodes($0).needs.isEmpty } ?? false
         var made: [LiveNode] = []
@@ -128,7 +156,7 @@ package actor Engine {
             for id in plan.started {
                 guard let resolved = target[id] else { continue }
                 do throws(NodeFault) { made.append(try make(resolved, replacing: nil, wiredBy: made)) } catch {
-                    throw GraphRefusal.notStarted(node: id, error)
+                    throw GraphRefusal.hindered(.notStarted, node: id, error)
                 }
             }
             for node in made where rests(node.id, resting) { putToSleep(node) }

@@ -118,7 +118,7 @@ extension Engine {
         }
         guard !isDraining else { throw .draining }
         if let failed = started.first(where: { $0.fault != nil }), let fault = failed.fault {
-            throw .notStarted(node: failed.id, fault)
+            throw .hindered(.notStarted, node: failed.id, fault)
         }
         if let late = coded.first(where: { $0.edge.progress == .asked }) { throw late.refusal(.codedVideo) }
         // A source that nobody has called yet is no reason to refuse, unless a deadline was given.
@@ -212,8 +212,8 @@ extension StagedCommit.Move {
     fileprivate func refusal(_ type: MediaType) -> GraphRefusal {
         let what = type.isRaw ? "has given nothing" : "has had no packet that a decoder can begin with (key frame)"
         let patience = type.isRaw ? "by the deadline" : "in time (\(Engine.keyPatience), or the deadline given)"
-        return .notStarted(
-            node: inlet.from.node,
+        return .hindered(
+            .notReached, node: inlet.from.node,
             NodeFault(
                 .timeout,
                 "\(inlet.from) \(what) \(patience): \(node).\(inlet.address) stays with "

@@ -75,11 +75,11 @@ extension Engine {
                 Event(
                     .graphRefused, node: fault.owner, cause: "\(fault)",
                     data: ["reason": "owned", "pointer": .string("\(fault.pointer)")]))
-        case .notStarted(let node, let fault):
+        case .hindered(let hindrance, let node, let fault):
             services.events.post(
                 Event(
                     .graphRefused, node: node, cause: fault.message,
-                    data: ["reason": "notStarted", "code": .string(fault.code.rawValue)]))
+                    data: ["reason": .string(hindrance.rawValue), "code": .string(fault.code.rawValue)]))
         }
     }
 }

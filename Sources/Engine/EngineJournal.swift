@@ -3,14 +3,6 @@
 package import Graph
 import Media
 
-extension GraphRefusal {
-    /// For the history of what was undone.
-    var cause: String {
-        guard case .notStarted(let node, let fault) = self else { return "\(self)" }
-        return "\(node) did not start: \(fault.message)"
-    }
-}
-
 extension GraphPlan {
     /// Whether it does more than give nodes other live settings.
     var isStructural: Bool {

@@ -34,6 +34,7 @@ extension Engine {
         guard let kind = kinds[resolved.kind.name] else {
             preconditionFailure("\(resolved.kind.name) was validated but is not in the catalogue")
         }
+        context.keep(rehearsed: rehearsed[resolved.id])
         return kind.make(resolved.settings, context) { [weak self] runner, fault in
             Task { await self?.nodeLeft(runner, fault) }
         }
@@ -76,7 +77,7 @@ extension Engine {
         for node in made {
             do throws(NodeFault) {
                 try await node.runner.prepare(within: min(prepareDeadline, timing.left ?? prepareDeadline))
-            } catch { throw .notStarted(node: node.id, error) }
+            } catch { throw .hindered(.notStarted, node: node.id, error) }
         }
     }
 
@@ -100,6 +101,7 @@ extension Engine {
 
     func applySettings(_ id: String, _ target: ResolvedGraph) async {
         guard let node = nodes[id], let resolved = target[id], node.state == .running else { return }
+        node.runner.context.keep(rehearsed: rehearsed[id])
         guard case .restart = await node.runner.apply(settings(of: node, as: resolved)) else { return }
         node.resolved = resolved
         await node.runner.stop(leaving: .noSignal)
@@ -111,7 +113,7 @@ extension Engine {
         for id in renamed {
             for slot in (target[id]?.outlets ?? []).compactMap(\.slot) {
                 do throws(NodeFault) { try services.slotNames.check(slot) } catch {
-                    throw .notStarted(node: id, error)
+                    throw .hindered(.notStarted, node: id, error)
                 }
             }
         }

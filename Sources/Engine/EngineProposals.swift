@@ -52,7 +52,7 @@ extension Engine {
         if let intent { try await writeIntent(intent) }
         if !plan.isEmpty {
             do throws(GraphRefusal) { try await carryOut(plan, draft.target, proposal) } catch {
-                if let intent { services.journal?.settle(intent.number, .undone(error.cause)) }
+                if let intent { services.journal?.settle(intent.number, .undone(error.sentence)) }
                 throw error
             }
         }

@@ -14,19 +14,19 @@ extension Engine {
         guard let node = nodes[id] else { return nil }
         // A second try of finite work would not begin where the first one ended, and a lane that is held takes nobody.
         guard !node.resolved.isUnpaced else {
-            throw .notStarted(node: id, NodeFault(.unsupported, "it runs as fast as it can and does not begin twice"))
+            throw .hindered(.notStarted, node: id, NodeFault(.unsupported, "it runs as fast as it can and does not begin twice"))
         }
         guard node.state != .asleep else {
-            throw .notStarted(node: id, NodeFault(.inUse, "it is kept for later, and begins when it is needed"))
+            throw .hindered(.notStarted, node: id, NodeFault(.inUse, "it is kept for later, and begins when it is needed"))
         }
         guard !node.runner.isStuck.load(ordering: .relaxed) else {
-            throw .notStarted(node: id, NodeFault(.inUse, "its lane is held by a call that does not come back"))
+            throw .hindered(.notStarted, node: id, NodeFault(.inUse, "its lane is held by a call that does not come back"))
         }
         node.supervision = Supervision()
         node.restarts += 1
         await node.runner.stop(leaving: .noSignal)
         await restartNow(node)
-        if let fault = node.fault, node.state != .running { throw .notStarted(node: id, fault) }
+        if let fault = node.fault, node.state != .running { throw .hindered(.notStarted, node: id, fault) }
         return nodeStatus(id)
     }
 }

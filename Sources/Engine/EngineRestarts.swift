@@ -23,7 +23,7 @@ extension Engine {
                 done.append(old)
             } catch {
                 for node in [old] + done { await goBack(node) }
-                throw .notStarted(node: id, error)
+                throw .hindered(.notStarted, node: id, error)
             }
         }
     }

@@ -34,13 +34,14 @@ extension Engine {
         case .grain(let name, let number):
             let (port, newest, grain) = try newestGrain(of: name)
             guard !port.isOver else {
-                throw .notStarted(
-                    node: port.node,
+                throw .hindered(
+                    .notReached, node: port.node,
                     NodeFault(.badInput, "\(port.label) has ended at grain \(newest); \(number) will not come"))
             }
             guard number > newest else {
-                throw .notStarted(
-                    node: port.node, NodeFault(.badInput, "\(port.label) is at grain \(newest); \(number) has gone by"))
+                throw .hindered(
+                    .notReached, node: port.node,
+                    NodeFault(.badInput, "\(port.label) is at grain \(newest); \(number) has gone by"))
             }
             let period = grain?.duration ?? 0
             let (length, isLarge) = (number - newest).multipliedReportingOverflow(by: max(period, 1))
@@ -53,7 +54,7 @@ extension Engine {
         let ports = nodes[halves.first ?? ""]?.ports.values.filter { halves.count < 2 || $0.name == halves[1] } ?? []
         // Of a source with pictures and sound, the pictures have the numbers.
         guard let port = ports.count == 1 ? ports.first : ports.first(where: { $0.type.isVideo }) else {
-            throw .notStarted(node: name, NodeFault(.missing, "there is no outlet \"\(name)\" to count the grains of"))
+            throw .hindered(.notReached, node: name, NodeFault(.missing, "there is no outlet \"\(name)\" to count the grains of"))
         }
         let head = port.mapping?.head ?? 0
         return (port, Int64(clamping: head) - 1, head > 0 ? port.mapping?.glimpse(head - 1) : nil)

@@ -70,6 +70,7 @@ package final class NodeContext: Sendable {
     let outlets: [Outlet]
     private let interrupted = Atomic<Bool>(false)
     private let details = Mutex<[String: JSON]>([:])
+    private let rehearsed = Mutex<(any Sendable)?>(nil)
 
     init(
         id: String, lane: Lane, services: EngineServices, tracks: [TrackSelector], program: ProgramSelector?,
@@ -105,6 +106,12 @@ package final class NodeContext: Sendable {
     package func inlet(_ id: InletAddress) -> Inlet? { inlets.first { $0.id == id } }
     package func outlet(_ name: String) -> Outlet? { outlets.first { $0.name == name } }
     package var allOutlets: [Outlet] { outlets }
+
+    /// What was opened when the settings that the node has now were tried (`RehearsingNode`), once; nil where nothing was.
+    package func takeRehearsed<Opened: Sendable>(as type: Opened.Type) -> Opened? {
+        rehearsed.withLock { $0.take() } as? Opened
+    }
+    func keep(rehearsed opened: (any Sendable)?) { rehearsed.withLock { $0 = opened } }
 
     /// What `/v1/nodes/ID` shows of this node beyond ports and counters: conversions, peers, track lists. Never on the
     /// data path.

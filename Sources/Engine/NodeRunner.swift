@@ -9,11 +9,24 @@ import Synchronization
 package struct NodeKind: Sendable {
     package let declaration: KindDeclaration
     let make: @Sendable (SettingValues, NodeContext, @escaping NodeRunner.Report) -> NodeRunner
+    /// What is to be tried of settings, the old ones after the new; nil where a kind tries nothing.
+    let rehearse: (@Sendable (SettingValues, SettingValues?, [RehearsedInput]) -> Rehearsal?)?
 
     package init<Node: DataNode>(_ type: Node.Type) {
         declaration = Node.kind
+        rehearse = if let type = type as? any RehearsingNode.Type { Self.rehearsing(type) } else { nil }
         make = { settings, context, report in
             NodeRunner(Node(Node.Settings(settings), in: context), context: context, report: report)
+        }
+    }
+}
+
+extension NodeKind {
+    private static func rehearsing<Node: RehearsingNode>(
+        _ type: Node.Type
+    ) -> @Sendable (SettingValues, SettingValues?, [RehearsedInput]) -> Rehearsal? {
+        { new, old, inputs in
+            Node.rehearsal(of: Node.Settings(new), after: old.map(Node.Settings.init), with: inputs)
         }
     }
 }

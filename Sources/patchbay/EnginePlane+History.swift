@@ -38,7 +38,7 @@ extension EnginePlane {
 
     func restartNode(_ id: String) async throws(APIProblem) -> [UInt8]? {
         do throws(GraphRefusal) { return try await engine.restart(id)?.utf8(pretty: false) } catch {
-            guard case .notStarted(_, let fault) = error else { throw APIProblem(error) }
+            guard case .hindered(_, _, let fault) = error else { throw APIProblem(error) }
             throw APIProblem(.init(fault.code), "\(id) was not restarted: \(fault.message)")
         }
     }

@@ -103,9 +103,10 @@ extension APIProblem {
                 "\(fault.pointer): \(fault.message). Nothing was changed"
                     + (fault.owner == nil ? "." : "; ?force gives up what the control node owns there."),
                 pointer: "\(fault.pointer)")
-        case .notStarted(let node, let fault):
+        case .hindered(let hindrance, let node, let fault):
+            let headline = hindrance.headline(node).map { "\($0), so nothing was changed" } ?? "Nothing was changed"
             self.init(
-                Code(fault.code), "\(node) did not start, so nothing was changed: \(fault.message)",
+                Code(fault.code), "\(headline): \(fault.message)",
                 pointer: "\(JSONPointer(["nodes", node]))")
         case .notRecorded(let fault):
             self.init(fault)

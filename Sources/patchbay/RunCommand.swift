@@ -129,7 +129,7 @@ struct StartError: Error, CustomStringConvertible {
         description =
             switch refusal {
             case .invalid(let faults): GraphFileError.invalid(path: file, faults).description
-            case .notStarted(let node, let fault): "\(node) did not start: \(fault.message)"
+            case .hindered(let hindrance, let node, let fault): hindrance.sentence(node, fault)
             case .owned(let fault): "\(fault)"
             case .notRecorded(let fault): fault.message
             case .patch, .stale, .draining: "the graph was not taken: the engine is ending."

@@ -210,7 +210,7 @@ private actor HurrySink: DataNode {
             let run = try await listening(port)
             Issue.record("it started")
             _ = await run.drain()
-        } catch GraphRefusal.notStarted(let node, let fault) {
+        } catch GraphRefusal.hindered(_, let node, let fault) {
             #expect(node == "in" && fault.code == .inUse)
             #expect(fault.message.contains("\(port)") && fault.message.contains("ffmpeg"), "\(fault.message)")
         }

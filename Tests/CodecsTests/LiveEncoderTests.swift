@@ -140,21 +140,47 @@ private actor NumberSink: DataNode {
         expectWhole(run, "\(encoder)")
     }
 
-    @Test("Settings that the encoder refuses leave the one that runs on air, and are told")
-    func refused() async throws {
-        let (run, scratch) = try await running(["preset": "ultrafast", "bframes": 0])
+    /// The patch does not come to pass, and says which node refused what.
+    private func expectRefused(_ run: GraphRun, _ operations: JSON, of node: String, _ comment: Comment) async throws {
+        let revision = await run.engine.revision
+        do {
+            try await run.engine.patch(try JSONPatch(json: operations), ifMatch: nil)
+            Issue.record("taken: \(comment)")
+        } catch GraphRefusal.hindered(let hindrance, let culprit, let fault) {
+            #expect(hindrance == .notTaken && culprit == node && fault.code == .unsupported, comment)
+            #expect(fault.message.contains("nosuch") || fault.message.contains("many"), "\(fault.message)")
+        }
+        #expect(await run.engine.revision == revision, comment)
+    }
+
+    @Test(
+        "Settings that the encoder refuses are refused with the patch, and the one that runs goes on",
+        arguments: [
+            ("libx264", "preset", "nosuchpreset"), ("libx264", "options", ["weightp": "many"]),
+            ("libx264", "options", ["nosuchoption": "1"]), ("libx265", "preset", "nosuchpreset"),
+            ("libaom-av1", "options", ["usage": "nosuchusage"]),
+        ] as [(String, String, JSON)])
+    func refused(_ encoder: String, _ setting: String, _ value: JSON) async throws {
+        let isFast = encoder != "libaom-av1"
+        let good: JSON = isFast ? ["preset": "ultrafast"] : ["options": ["usage": "realtime", "cpu-used": "8"]]
+        let (run, scratch) = try await running(good.merging(["encoder": .string(encoder), "bframes": 0]))
         _ = scratch
-        try await set(run, "preset", "nosuchpreset")
-        #expect(
-            await eventually {
-                await run.engine.nodeStatus("h264")?["details"]?["refused"]?.string?.contains("goes on as it was")
-                    ?? false
-            })
+        let place: JSON = .string("/nodes/h264/settings/\(setting)")
+        try await expectRefused(run, [["op": "add", "path": place, "value": value]], of: "h264", "\(encoder)")
         #expect(await flows(run))
-        try await set(run, "preset", "superfast")
+        // Nor with an encoder that is new.
+        let second: JSON = [
+            "kind": "encode.video", "inputs": ["video": "camera.video"],
+            "settings": ["encoder": .string(encoder), .init(setting): value],
+        ]
+        try await expectRefused(
+            run, [["op": "add", "path": "/nodes/second", "value": second]], of: "second", "a new \(encoder)")
+        #expect(await flows(run))
+        try await set(run, "gop", "1s")
+        #expect(await eventually { await run.engine.nodeStatus("h264")?["details"]?["takeovers"]?.integer == 1 })
         #expect(await flows(run))
         #expect(await run.drain())
-        expectWhole(run, "refused")
+        expectWhole(run, "\(encoder)")
     }
 
     @Test func documentationSaysWhichAreLive() {

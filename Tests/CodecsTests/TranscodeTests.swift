@@ -135,7 +135,7 @@ let kinds: [NodeKind] = [
         do {
             try await run.start(with(both, "file", file(clip)))
             #expect(await run.finish(within: 30), "seed \(seed)")
-        } catch GraphRefusal.notStarted(let node, let fault) {
+        } catch GraphRefusal.hindered(_, let node, let fault) {
             #expect(node == "file" && fault.message.contains("clip."), "seed \(seed)")
         }
     }

@@ -397,7 +397,7 @@ import Testing
             do {
                 try await propose(test, operations, deadline: .milliseconds(400))
                 Issue.record("the patch was taken")
-            } catch GraphRefusal.notStarted(let node, let fault) {
+            } catch GraphRefusal.hindered(_, let node, let fault) {
                 #expect(node == "new" && fault.code == .timeout, "\(node): \(fault)")
             } catch { Issue.record("\(error)") }
             #expect(await test.engine.nodeNames == nodes)

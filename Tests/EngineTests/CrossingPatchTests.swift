@@ -67,7 +67,7 @@ private actor GatedSource: DataNode {
         do {
             try await test.patch(operations)
             return "taken"
-        } catch GraphRefusal.notStarted(let node, _) {
+        } catch GraphRefusal.hindered(_, let node, _) {
             return "\(node) did not start"
         } catch { return "\(error)" }
     }

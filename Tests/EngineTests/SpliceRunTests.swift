@@ -257,7 +257,7 @@ actor KeylessRelay: DataNode {
         do {
             try await move(test, to: "c", splice: "wait")
             Issue.record("the patch was taken")
-        } catch GraphRefusal.notStarted(let node, let fault) {
+        } catch GraphRefusal.hindered(_, let node, let fault) {
             #expect(node == "vc")
             #expect(fault.message.contains("moving.video stays with va.video"), "\(fault.message)")
         }

@@ -63,7 +63,7 @@ import Testing
         do {
             try await test.add("second", ["kind": "source.faulty", "settings": ["opening": "hanging"]])
             Issue.record("the patch was taken")
-        } catch GraphRefusal.notStarted(let node, let fault) {
+        } catch GraphRefusal.hindered(_, let node, let fault) {
             #expect(node == "second")
             #expect(fault.code == .timeout)
         }

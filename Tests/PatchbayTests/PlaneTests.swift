@@ -208,7 +208,7 @@ import Testing
     @Test(arguments: [
         (NodeFault.Code.noSpace, 507), (.disconnected, 502), (.timeout, 504), (.inUse, 409), (.badInput, 409),
     ]) func faultsOfNodesHaveTheirStatus(code: NodeFault.Code, status: Int) {
-        let problem = APIProblem(.notStarted(node: "in", NodeFault(code, "the cause")))
+        let problem = APIProblem(.hindered(.notStarted, node: "in", NodeFault(code, "the cause")))
         #expect(problem.code.status == status)
         #expect(problem.detail.contains("in did not start"))
         #expect(problem.detail.contains("the cause"))

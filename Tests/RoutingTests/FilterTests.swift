@@ -159,6 +159,31 @@ extension GraphRun {
         #expect(await run.drain())
     }
 
+    @Test("Descriptions and commands that the filters refuse are refused with the patch, and what runs goes on")
+    func refusedWhileItRuns() async throws {
+        let (run, scratch) = try await run(
+            Self.filtered(Self.camera(1), ["description": "drawbox@cover=x=32:y=18:w=4:h=4:color=black:t=fill"]))
+        _ = scratch
+        try #require(await eventually { MarkSink.pictureCount(run.ringFolder) > 10 })
+        for (setting, value) in [
+            ("description", "scale=w=banana:h=4"), ("description", "crop=9999:9999"), ("description", "[elsewhere]hflip"),
+            ("commands", ["drawbox@cover colour": "red"]), ("commands", ["hue s": "0"]),
+        ] as [(String, JSON)] {
+            do {
+                let place: JSON = .string("/nodes/filter/settings/\(setting)")
+                try await run.patch([["op": "add", "path": place, "value": value]])
+                Issue.record("taken: \(value)")
+            } catch GraphRefusal.hindered(let hindrance, let node, let fault) {
+                #expect(hindrance == .notTaken && node == "filter" && fault.code == .unsupported)
+            }
+        }
+        let count = MarkSink.pictureCount(run.ringFolder)
+        #expect(await eventually { MarkSink.pictureCount(run.ringFolder) > count + 10 })
+        let status = await run.engine.nodeStatus("filter")
+        #expect(status?["state"] == "running" && status?["restarts"]?.integer == 0 && run.page.formats == 1)
+        #expect(await run.drain())
+    }
+
     @Test("Sound goes through filters sample by sample")
     func sound() async throws {
         let free = JSONObject([("free", true), ("grains", 100)])

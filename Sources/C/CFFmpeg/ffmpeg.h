@@ -3,6 +3,7 @@
 #define PATCHBAY_CFFMPEG_H
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -52,6 +53,9 @@ static inline int av_log_line(void *context, int level, const char *format, va_l
     int prefix = 1;
     return av_log_format_line2(context, level, format, arguments, line, size, &prefix);
 }
+
+// Tells the threads apart on which libav calls back.
+static inline uintptr_t av_this_thread(void) { return (uintptr_t)pthread_self(); }
 
 // Deprecated in 5.0, and yet without it 5.1 calls a custom get_buffer2 only from the thread that sends packets.
 static inline void av_context_allow_callbacks_on_threads(AVCodecContext *context) {

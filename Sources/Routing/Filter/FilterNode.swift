@@ -9,7 +9,7 @@ import Rings
 import Synchronization
 
 /// Runs a description of filters.
-package actor FilterNode: DataNode {
+package actor FilterNode: RehearsingNode {
     package static let kind = KindDeclaration(
         "filter", "Changes pictures or sound by filters of libavfilter: scale, deinterlace, text, overlay, loudness.",
         inlets: [
@@ -34,6 +34,20 @@ package actor FilterNode: DataNode {
         let inlets = video.isEmpty ? audio : video
         guard let outlet = context.outlet(video.isEmpty ? "audio" : "video") else { return }
         run = FilterRun(inlets, outlet, settings, context)
+    }
+
+    package static func rehearsal(
+        of settings: FilterSettings, after old: FilterSettings?, with inputs: [RehearsedInput]
+    ) -> Rehearsal? {
+        // A text fits in anywhere.
+        guard old?.commands != settings.commands, let isVideo = inputs.first?.format.type.isVideo,
+            inputs.allSatisfy({ $0.format.type.isVideo == isVideo })
+        else { return nil }
+        let formats = inputs.map { FilterInput(FilterRun.label(of: $0.address), $0.format) }
+        return { () throws(NodeFault) in
+            try FilterRun.attempt(settings, formats, isVideo: isVideo)
+            return nil
+        }
     }
 
     package func prepare() throws(NodeFault) {

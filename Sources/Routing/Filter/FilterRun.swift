@@ -48,13 +48,16 @@ final class FilterRun {
     private var waitsSince: Int64?
 
     init(_ inlets: [Inlet], _ outlet: Outlet, _ settings: FilterSettings, _ context: NodeContext) {
-        inputs = inlets.map { Input(inlet: $0, label: $0.id.key ?? "in") }
+        inputs = inlets.map { Input(inlet: $0, label: Self.label(of: $0.id)) }
         (self.outlet, self.settings, self.context) = (outlet, settings, context)
         isVideo = outlet.port.type.isVideo
         output = FilterOutput(outlet, context)
         lender = LeaseLender(context)
         for inlet in inlets { inlet.declare(leases: Self.leases) }
     }
+
+    /// How the description calls an input.
+    static func label(of inlet: InletAddress) -> String { inlet.key ?? "in" }
 
     // MARK: News
 
@@ -113,6 +116,23 @@ final class FilterRun {
         context.show("command", .string(fault.description))
     }
 
+    /// Whether a graph can be made of these settings, for these inputs, and takes their commands.
+    static func attempt(_ settings: FilterSettings, _ formats: [FilterInput], isVideo: Bool) throws(NodeFault) {
+        let graph = try made(settings, formats, isVideo: isVideo)
+        for order in settings.orders {
+            guard let fault = graph.command(order.target, order.name, order.value) else { continue }
+            throw NodeFault(.unsupported, "no filter takes the command: \(fault.description)", isTransient: false)
+        }
+    }
+
+    private static func made(
+        _ settings: FilterSettings, _ formats: [FilterInput], isVideo: Bool
+    ) throws(NodeFault) -> FilterGraph {
+        do throws(AVFault) {
+            return try FilterGraph(settings.description, inputs: formats, isVideo: isVideo, threads: settings.threads)
+        } catch { throw NodeFault(.unsupported, error.description, isTransient: false) }
+    }
+
     // MARK: Steps
 
     func step() -> Step {
@@ -139,11 +159,8 @@ final class FilterRun {
     private func open() {
         let formats = inputs.compactMap { input in input.format.map { FilterInput(input.label, $0) } }
         guard formats.count == inputs.count, !inputs.allSatisfy(\.inlet.hasEnded) else { return }
-        do throws(AVFault) {
-            box = FilterBox(
-                try FilterGraph(settings.description, inputs: formats, isVideo: isVideo, threads: settings.threads))
-        } catch {
-            fault = NodeFault(.unsupported, error.description, isTransient: false)
+        do throws(NodeFault) { box = FilterBox(try Self.made(settings, formats, isVideo: isVideo)) } catch {
+            fault = error
             return
         }
         output.begin()
