@@ -21,7 +21,7 @@ package struct AVFault: Error, Hashable, Sendable, CustomStringConvertible {
     /// Whether the interrupt callback ended the call.
     package var isInterruption: Bool { code == av_error_exit }
 
-    static func text(of code: Int32) -> String {
+    fileprivate static func text(of code: Int32) -> String {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
             guard let base = buffer.baseAddress else { return "error \(code)" }
             buffer.initialize(repeating: 0)
@@ -36,6 +36,14 @@ package struct AVFault: Error, Hashable, Sendable, CustomStringConvertible {
 func check(_ code: Int32, _ operation: @autoclosure () -> String) throws(AVFault) -> Int32 {
     guard code < 0 else { return code }
     throw AVFault(operation: operation(), code: code)
+}
+
+/// The same of a call that says why in the log only.
+func checkTold(_ operation: @autoclosure () -> String, _ call: () -> Int32) throws(AVFault) {
+    let (code, told) = AVLog.hearing(call)
+    guard code < 0 else { return }
+    throw AVFault(
+        operation: operation(), code: code, message: AVFault.text(of: code) + (told.map { ": \($0)" } ?? ""))
 }
 
 /// Unwraps what an allocating call of libav returned.

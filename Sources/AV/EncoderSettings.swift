@@ -124,17 +124,13 @@ func openEncoder(
     var dictionary: OpaquePointer?
     defer { av_dict_free(&dictionary) }
     for (key, value) in options { av_dict_set(&dictionary, key, value, 0) }
-    let (code, told) = AVLog.hearing { avcodec_open2(context, codec, &dictionary) }
+    // One that fails leaves options behind that it never came to.
+    try checkTold(operation) { avcodec_open2(context, codec, &dictionary) }
     var unknown: [String] = []
     var entry = av_dict_get(dictionary, "", nil, AV_DICT_IGNORE_SUFFIX)
     while let found = entry {
         unknown.append("\"\(String(cString: found.pointee.key))\"")
         entry = av_dict_get(dictionary, "", found, AV_DICT_IGNORE_SUFFIX)
-    }
-    // A failed opening leaves options behind that it never came to.
-    guard code >= 0 else {
-        throw AVFault(
-            operation: operation, code: code, message: AVFault.text(of: code) + (told.map { ": \($0)" } ?? ""))
     }
     guard unknown.isEmpty else {
         throw AVFault(

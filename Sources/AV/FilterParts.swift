@@ -148,13 +148,13 @@ struct FilterParts: ~Copyable {
             loaded_avfilter_inout_free(&outputs)
             loaded_avfilter_inout_free(&inputsOfSink)
         }
-        try check(
-            loaded_avfilter_graph_parse_ptr(graph, description, &inputsOfSink, &outputs, nil),
-            "understand the filters \"\(description)\"")
+        try checkTold("understand the filters \"\(description)\"") {
+            loaded_avfilter_graph_parse_ptr(graph, description, &inputsOfSink, &outputs, nil)
+        }
         if let open = outputs {
             throw refusal("connect the filters", "nothing takes [\(String(cString: open.pointee.name))]")
         }
         if inputsOfSink != nil { throw refusal("connect the filters", "nothing gives [out]") }
-        try check(loaded_avfilter_graph_config(graph, nil), "connect the filters \"\(description)\"")
+        try checkTold("connect the filters \"\(description)\"") { loaded_avfilter_graph_config(graph, nil) }
     }
 }
