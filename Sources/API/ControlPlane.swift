@@ -50,8 +50,9 @@ package protocol ControlPlane: Sendable {
     /// How the age of a node's grains splits into stages, as JSON; nil if there is no such node.
     func latency(_ id: String) async -> [UInt8]?
 
-    /// What control nodes decided about a node, also one that has gone, as JSON (`{"decisions":[…]}`).
-    func decisions(_ id: String) async -> [UInt8]
+    /// What control nodes decided about a node, also one that has gone, as JSON (`{"decisions":[…]}`); nil where there is
+    /// no such node, and nothing was decided about one.
+    func decisions(_ id: String) async -> [UInt8]?
 
     /// All failovers as JSON (`{"failovers":[…]}`).
     func failovers() async -> [UInt8]

@@ -42,17 +42,27 @@ package struct GraphChangeAnswer: Sendable {
     package var revision: String
     /// The plan on one line.
     package var summary: String
+    /// What of it has no effect.
+    package var warnings: [String]
     /// Whether the history has it.
     package var isStored: Bool
 
-    package init(json: [UInt8], revision: String, summary: String, isStored: Bool = true) {
-        (self.json, self.revision, self.summary, self.isStored) = (json, revision, summary, isStored)
+    package init(
+        json: [UInt8], revision: String, summary: String, warnings: [String] = [], isStored: Bool = true
+    ) {
+        (self.json, self.revision, self.summary) = (json, revision, summary)
+        (self.warnings, self.isStored) = (warnings, isStored)
     }
 
     var response: Response {
         var response = Response.json(json, caching: .noCache)
         response.headers.add("etag", "\"\(revision)\"")
         response.headers.add("patchbay-plan", summary)
+        // Of many the first say it; names of options may hold anything.
+        for warning in warnings.prefix(8) {
+            let visible = warning.unicodeScalars.map { (" "..."~").contains($0) ? Character($0) : "?" }
+            response.headers.add("patchbay-warning", String(visible))
+        }
         if !isStored { response.headers.add("patchbay-history", "waiting") }
         return response
     }

@@ -31,7 +31,8 @@ extension Router {
             problems: [.notFound]),
         .reading(
             "/v1/nodes/{id}/decisions", .decisions,
-            "Decisions of a control node, or those that touched another node and what led to them, newest first"),
+            "Decisions of a control node, or those that touched another node and what led to them, newest first",
+            problems: [.notFound]),
         .reading("/v1/nodes/{id}", .node, "The same of one node; sub-graph ids hold a slash", problems: [.notFound]),
         .reading("/v1/kinds", .kinds, "The kinds of nodes with ports, settings and their JSON Schema"),
     ]

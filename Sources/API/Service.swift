@@ -82,7 +82,7 @@ package struct Service: Sendable {
                 return response
             }
         case .node: aboutNode(argument, request) { await control.node(argument) }
-        case .decisions: later(request) { .json(await control.decisions(argument)) }
+        case .decisions: aboutNode(argument, request) { await control.decisions(argument) }
         case .failovers: later(request) { .json(await control.failovers()) }
         case .failover: failover(argument, request)
         case .switchFailover: try switchFailover(argument, request)

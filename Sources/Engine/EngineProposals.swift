@@ -33,12 +33,14 @@ extension Engine {
         guard !isDraining else { throw .draining }
         let draft = try draft(proposal)
         let plan = GraphPlan.between(graph, draft.target)
-        let report = PlanReport(plan, from: graph, to: draft.target, memory: ringMemory(plan, draft.target))
+        let report = PlanReport(
+            plan, from: graph, to: draft.target, memory: ringMemory(plan, draft.target),
+            besides: draft.layered.hidden(at: places(of: proposal, to: draft.layered.base)))
         let isIntended = proposal.isDryRun ? false : try await carryOutWritten(draft, plan, proposal)
         if !proposal.isDryRun {
             for warning in report.warnings { services.log.record(.warning, "\(warning.pointer): \(warning.message)") }
         }
-        return (Commit(revision: revision, plan: plan, report: report.json, summary: report.summary), isIntended)
+        return (Commit(revision: revision, report: report), isIntended)
     }
 
     /// Intent → the change itself → outcome. A change of live settings alone, and what goes on air at start, are done at
@@ -90,7 +92,7 @@ extension Engine {
             }
             do throws(OwnershipFault) {
                 try next.setBase(
-                    base, isForced: proposal.isForced, named: proposal.isForced ? places(of: proposal.change) : [])
+                    base, isForced: proposal.isForced, named: proposal.isForced ? places(of: proposal, to: base) : [])
             } catch { throw .owned(error) }
         case .control(let node):
             guard let graph, graph[node] != nil else {
@@ -109,10 +111,11 @@ extension Engine {
         return try settled(next, proposal)
     }
 
-    /// Where a change sets values, whatever was there.
-    private func places(of change: Proposal.Change) -> [JSONPointer] {
-        switch change {
-        case .document: []
+    /// Where an operator's change sets values of the base, whatever was there.
+    private func places(of proposal: Proposal, to base: GraphDocument) -> [JSONPointer] {
+        guard proposal.author.isPerson, !layered.layers.isEmpty else { return [] }
+        return switch proposal.change {
+        case .document: JSONPatch.difference(from: layered.base.json, to: base.json).operations.map(\.pointer)
         case .merge(let patch): PatchReach(ofMerging: patch, on: layered.base.json).places
         case .patch(let patch):
             patch.operations.compactMap { operation in

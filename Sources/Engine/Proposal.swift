@@ -68,12 +68,11 @@ package struct Proposal: Sendable {
 package struct Commit: Sendable {
     /// Of the base, afterwards.
     package let revision: String
-    /// What was done; of a dry run, what would be.
-    package let plan: GraphPlan
-    /// The plan for people and programs: what starts, stops and moves, and whom it interrupts.
-    package let report: JSON
-    /// The plan on one line: `started=1 stopped=0 …`.
-    package let summary: String
+    /// What was done; of a dry run, what would be. For people and programs: what starts, stops and moves, whom it
+    /// interrupts, and what has no effect.
+    package let report: PlanReport
     /// Whether a crash from here on finds it done: false where the history's disk did not answer in time.
     package var isStored = true
+
+    package var plan: GraphPlan { report.plan }
 }

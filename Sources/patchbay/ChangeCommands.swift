@@ -52,11 +52,13 @@ enum ChangeCommands {
         return asking { () throws(GraphClient.Failure) in
             let nodes = try client.get("/v1/graph?resolved")["nodes"]?.object ?? JSONObject()
             return try client.change(arguments.operands.joined(separator: " ")) { (document) throws(DocumentFaults) in
-                var document = document
+                var (new, places) = (document, [JSONPointer]())
                 for assignment in assignments {
-                    document = try document.setting(assignment, Kinds.catalogue, among: nodes)
+                    let (place, value) = try document.assignment(assignment, Kinds.catalogue, among: nodes)
+                    new = new.setting(value, at: place)
+                    places.append(place)
                 }
-                return document
+                return (new, places)
             }
         }
     }
@@ -67,7 +69,9 @@ enum ChangeCommands {
     ) throws(UsageError) -> ExitCode {
         let client = try GraphClient(arguments)
         return asking { () throws(GraphClient.Failure) in
-            try client.change(arguments.operands.joined(separator: " "), body)
+            try client.change(arguments.operands.joined(separator: " ")) { (document) throws(DocumentFaults) in
+                (try body(document), [])
+            }
         }
     }
 }

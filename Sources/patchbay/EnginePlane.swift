@@ -28,11 +28,12 @@ struct EnginePlane: ControlPlane {
         do throws(GraphRefusal) { commit = try await engine.propose(proposal) } catch { throw APIProblem(error) }
         if change.isDryRun {
             return GraphChangeAnswer(
-                json: commit.report.utf8(pretty: false), revision: commit.revision, summary: commit.summary)
+                json: commit.report.json.utf8(pretty: false), revision: commit.revision, summary: commit.report.summary)
         }
         let (json, revision) = await engine.shownGraph(GraphView(change.aspect))
         return GraphChangeAnswer(
-            json: json, revision: revision, summary: commit.summary, isStored: commit.isStored)
+            json: json, revision: revision, summary: commit.report.summary,
+            warnings: commit.report.warnings.map { "\($0.pointer) \($0.message)" }, isStored: commit.isStored)
     }
 
     /// What may not come into the document, neither over HTTP nor by a rule that did.
@@ -44,8 +45,10 @@ struct EnginePlane: ControlPlane {
 
     func nodes() async -> [UInt8] { await engine.nodesStatus().utf8(pretty: false) }
     func node(_ id: String) async -> [UInt8]? { await engine.nodeStatus(id)?.utf8(pretty: false) }
-    func decisions(_ id: String) async -> [UInt8] {
+    func decisions(_ id: String) async -> [UInt8]? {
         let decisions = engine.services.control.decisions.concerning(id)
+        // Of a node that has gone they are still known.
+        if decisions.isEmpty, await engine.graph?[id] == nil { return nil }
         return JSON.object(JSONObject([("decisions", .array(decisions.map(\.json)))])).utf8(pretty: false)
     }
     func latency(_ id: String) async -> [UInt8]? { await engine.latency(of: id)?.utf8(pretty: false) }

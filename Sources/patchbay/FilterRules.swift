@@ -18,7 +18,8 @@ enum FilterRules {
         guard let description = settings["description"]?.string, known?["description"]?.string != description,
             let named = filters(in: description)
         else { return [] }
-        return named.filter { !isHarmless($0) }.map { filter in
+        // One that does not exist opens nothing; validation says so.
+        return named.filter { hasFilter($0.name) && !isHarmless($0) }.map { filter in
             fault(
                 ["nodes", id, "settings", "description"],
                 "the filter \"\(filter.name)\" with \"\(filter.options.prefix(80))\"")

@@ -48,20 +48,27 @@ struct GraphClient {
     // MARK: Changing
 
     /// Makes of the base what `change` makes of it, as one patch, and says what happened.
+    /// - Parameter change: returns the new base, and places that are to be named also where the base has their values: what
+    ///   runs may be what a control node has set.
     func change(
-        _ reason: String, _ change: (GraphDocument) throws(DocumentFaults) -> GraphDocument
+        _ reason: String,
+        _ change: (GraphDocument) throws(DocumentFaults) -> (base: GraphDocument, named: [JSONPointer])
     ) throws(Failure) -> ExitCode {
         let (old, revision) = try base()
-        let new: GraphDocument
+        let new: (base: GraphDocument, named: [JSONPointer])
         do throws(DocumentFaults) { new = try change(old) } catch {
             throw Failure(error.faults.map(\.detail).joined(separator: "\n"), .usage)
         }
-        let patch = JSONPatch.difference(from: old.json, to: new.json)
-        guard !patch.operations.isEmpty else {
+        let difference = JSONPatch.difference(from: old.json, to: new.base.json).operations
+        let same = new.named.compactMap { place -> JSONPatch.Operation? in
+            guard let value = old.json[place], new.base.json[place] == value else { return nil }
+            return .replace(place, value)
+        }
+        guard !(difference + same).isEmpty else {
             writeToStandardError("Nothing to change.\n")
             return .success
         }
-        return try send(patch: patch.json, ifMatch: revision, reason: reason)
+        return try send(patch: JSONPatch(difference + same).json, ifMatch: revision, reason: reason)
     }
 
     /// Sends RFC 6902 (an array) or RFC 7396 (an object).
@@ -134,6 +141,7 @@ struct GraphClient {
             writeToStandardOutput(String(decoding: answer.body, as: UTF8.self) + "\n")
             return .success
         }
+        for warning in answer.warnings { writeToStandardError("patchbay: warning: \(warning)\n") }
         guard arguments.has("dry-run") else {
             writeToStandardError("The graph is at revision \(answer.entityTag ?? "?").\n")
             return .success

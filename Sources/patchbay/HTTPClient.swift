@@ -95,6 +95,8 @@ struct HTTPClient {
         let status: Int
         /// Without quotes; nil where there is none.
         let entityTag: String?
+        /// What the engine says has no effect.
+        let warnings: [String]
         let body: [UInt8]
     }
 
@@ -116,15 +118,18 @@ struct HTTPClient {
         try send(Array((head + "\r\n").utf8) + (body?.bytes ?? []), descriptor)
         let answer = try receive(descriptor)
         let (status, rest) = try Self.split(answer)
-        return Answer(status: status, entityTag: Self.entityTag(of: answer.dropLast(rest.count)), body: rest)
+        let lines = String(decoding: answer.dropLast(rest.count), as: UTF8.self)
+        let entityTag = Self.values(of: "etag", in: lines).first?.split(separator: "\"").first.map(String.init)
+        return Answer(
+            status: status, entityTag: entityTag, warnings: Self.values(of: "patchbay-warning", in: lines), body: rest)
     }
 
-    private static func entityTag(of head: ArraySlice<UInt8>) -> String? {
-        for line in String(decoding: head, as: UTF8.self).split(separator: "\r\n") {
-            guard line.lowercased().hasPrefix("etag:") else { continue }
-            return line.split(separator: "\"").dropFirst().first.map(String.init)
+    /// What a header says, each time that it is there.
+    private static func values(of header: String, in head: String) -> [String] {
+        head.split(separator: "\r\n").compactMap { line in
+            guard line.lowercased().hasPrefix(header + ":") else { return nil }
+            return String(line.dropFirst(header.utf8.count + 1).drop { $0 == " " })
         }
-        return nil
     }
 
     /// Follows a stream of lines for as long as the engine keeps it up. HTTP/1.0: without chunks.

@@ -69,6 +69,14 @@ import Testing
         #expect(answer.response.status == 200 && answer.response.headers["patchbay-history"] == "waiting")
     }
 
+    @Test func whatHasNoEffectIsSaid() {
+        let warnings = ["/nodes/a/settings/x does not show", "/nodes/b\r\nset-cookie: ü does not show"]
+        let answer = GraphChangeAnswer(json: [], revision: "3", summary: "", warnings: warnings)
+        #expect(
+            answer.response.headers.all("patchbay-warning")
+                == ["/nodes/a/settings/x does not show", "/nodes/b??set-cookie: ? does not show"])
+    }
+
     @Test func parametersOfChangesAreReadAndChecked() async throws {
         let service = makeService()
         let type = [("Host", "localhost"), ("Content-Type", "application/json")]

@@ -97,7 +97,7 @@ final class SimulatedEngine: ControlPlane {
         id == "camera" || id == "ch1/h264" ? Array(#"{"id":"\#(id)"}"#.utf8) : nil
     }
 
-    func decisions(_ id: String) async -> [UInt8] { Array(#"{"decisions":[]}"#.utf8) }
+    func decisions(_ id: String) async -> [UInt8]? { id == "camera" ? Array(#"{"decisions":[]}"#.utf8) : nil }
 
     func latency(_ id: String) async -> [UInt8]? { await node(id) }
 

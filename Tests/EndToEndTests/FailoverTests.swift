@@ -80,6 +80,11 @@ extension EndToEndTests {
             engine = try Patchbay(graph, data: data)
             #expect(try Self.isOnAir("backup", engine))
             #expect(try Self.status(engine).overrideInput == "backup")
+            // What an operator sets where the failover has, does not show, and is told so.
+            let hidden = try engine.patch(
+                #"[{"op": "add", "path": "/nodes/air/settings", "value": {"active": "main"}}]"#)
+            #expect(hidden.status == 200 && hidden.headers["patchbay-warning"]?.contains("keeper") ?? false)
+            #expect(try Self.isOnAir("backup", engine))
             #expect(engine.interrupt() == 0, "\(engine.child.messages)")
         }
 

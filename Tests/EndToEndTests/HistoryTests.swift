@@ -169,6 +169,7 @@ extension EndToEndTests {
             #expect(try say("graph", "history", "2").contains("for the archive"))
             #expect(failure("remove", "nobody", "--at", engine.base).contains("unknown node"))
             #expect(failure("set", "camera.rat=1", "--at", engine.base).contains("rate"))
+            #expect(failure("why", "nobody", "--at", engine.base).contains("no node"))
             #expect(failure("graph", "restore", "99", "--at", engine.base).contains("no revision"))
             try expectRevisionThatExists(engine)
             #expect(engine.interrupt() == 0, "\(engine.child.messages)")

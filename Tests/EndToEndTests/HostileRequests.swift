@@ -93,6 +93,9 @@ import Testing
                 status: 422, words: "which may open",
                 body: filtering(
                     #"{"description":"drawtext=text=x","commands":{"drawtext reinit":"textfile=/etc/passwd"}}"#)),
+            Attack(
+                status: 422, words: "expected filters of this libavfilter",
+                body: filtering(#"{"description":"nosuchfilter=/etc/passwd"}"#)),
             // Who asks.
             Attack(status: 403, words: "Host", method: "GET", headers: ["Host: evil.example"]),
             Attack(status: 403, words: "Origin", method: "GET", headers: ["Origin: http://evil.example"]),

@@ -64,11 +64,11 @@ import Testing
         let commit = try await test.engine.propose(proposal)
         #expect(commit.plan.started == ["second"] && commit.plan.stopped == ["watch"])
         #expect(
-            commit.report["rewired"] == [["node": "probe", "inlet": "in", "from": "source.audio", "to": "other.audio"]])
-        #expect(commit.report["changedInPlace"] == ["source"])
-        #expect(commit.report["branches"]?.array?.first?["interruption"] == "none")
-        let memory = try #require(commit.report["ringMemory"]?["before"]?.integer)
-        #expect(memory > 0 && commit.report["ringMemory"]?["after"]?.integer == memory)
+            commit.report.json["rewired"] == [["node": "probe", "inlet": "in", "from": "source.audio", "to": "other.audio"]])
+        #expect(commit.report.json["changedInPlace"] == ["source"])
+        #expect(commit.report.json["branches"]?.array?.first?["interruption"] == "none")
+        let memory = try #require(commit.report.json["ringMemory"]?["before"]?.integer)
+        #expect(memory > 0 && commit.report.json["ringMemory"]?["after"]?.integer == memory)
         let after = await test.engine.shownGraph()
         #expect(before.json == after.json && before.revision == after.revision && commit.revision == after.revision)
         #expect(await test.engine.nodeNames == ["other", "probe", "source", "watch"])
@@ -169,6 +169,39 @@ import Testing
         #expect(await test.engine.drain(within: .seconds(20)))
     }
 
+    @Test("What an operator sets where a control node has set something else says that it does not show")
+    func hiddenValues() async throws {
+        let test = try await running()
+        let gain: JSONPointer = ["nodes", "source", "settings", "gain"]
+        try await test.engine.propose(control("watch", .replace(gain, 7)))
+        let document = GraphDocument(
+            Self.base.merging(["nodes": ["source": ["settings": ["gain": 4]]]]))
+        for (proposal, revisions) in [
+            (person(.replace(gain, 2)), 1), (person(.replace(gain, 2)), 0),
+            (Proposal(.merge(["nodes": ["source": ["settings": ["gain": 3]]]]), by: .person("ada")), 1),
+            (Proposal(.document(document), by: .person("ada")), 1), (Proposal(.document(document), by: .person("ada")), 0),
+        ] {
+            let before = await test.engine.revision
+            let commit = try await test.engine.propose(proposal)
+            #expect(Int(commit.revision) == (Int(before) ?? 0) + revisions && commit.plan.isEmpty)
+            guard revisions > 0 || proposal.change.isPatch else {
+                #expect(commit.report.warnings.isEmpty)
+                continue
+            }
+            let warning = try #require(commit.report.warnings.first)
+            #expect(commit.report.warnings.count == 1 && warning.pointer == gain && warning.message.contains("watch"))
+        }
+        // Elsewhere nothing is hidden, nor where force takes it back.
+        #expect(
+            try await test.engine.propose(person(.add(["nodes", "other", "settings"], ["gain": 2]))).report.warnings
+                .isEmpty)
+        var forced = person(.replace(gain, 4))
+        forced.isForced = true
+        let commit = try await test.engine.propose(forced)
+        #expect(commit.report.warnings.isEmpty && commit.plan.changedInPlace == ["source"])
+        #expect(await test.engine.drain(within: .seconds(20)))
+    }
+
     @Test("A change that takes the ground from an overlay names its owner, and goes through by force")
     func ground() async throws {
         let test = try await running()
@@ -200,4 +233,8 @@ import Testing
         expectWhole(test)
         #expect(await test.engine.drain(within: .seconds(20)))
     }
+}
+
+extension Proposal.Change {
+    fileprivate var isPatch: Bool { if case .patch = self { true } else { false } }
 }

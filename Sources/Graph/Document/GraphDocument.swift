@@ -58,14 +58,21 @@ package struct GraphDocument: Sendable {
     package func setting(
         _ assignment: String, _ catalogue: Catalogue, in surroundings: GraphSurroundings = GraphSurroundings()
     ) throws(DocumentFaults) -> GraphDocument {
-        try setting(
+        let (place, value) = try self.assignment(
             assignment, catalogue, among: flattened(in: surroundings).document.json["nodes"]?.object ?? JSONObject())
+        return setting(value, at: place)
     }
 
+    /// The document with a value at a place, and what has to be around it.
+    package func setting(_ value: JSON, at place: JSONPointer) -> GraphDocument {
+        GraphDocument(json.setting(value, at: place), text)
+    }
+
+    /// What `node.setting=value` sets, and where in this document.
     /// - Parameter nodes: all nodes of the graph by their ids, as `flattened` or a running engine has them.
-    package func setting(
+    package func assignment(
         _ assignment: String, _ catalogue: Catalogue, among nodes: JSONObject
-    ) throws(DocumentFaults) -> GraphDocument {
+    ) throws(DocumentFaults) -> (place: JSONPointer, value: JSON) {
         let halves = assignment.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
         let path = halves[0].split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         guard halves.count == 2, path.count == 2 else {
@@ -87,8 +94,7 @@ package struct GraphDocument: Sendable {
             let found = declaration.isSecret ? "found an unfit value" : "found \(value.phrase)"
             throw Self.fault(pointer, found, "expected \(declaration.expectation)", "change the value")
         }
-        let place = pointer.written(in: json["nodes"]?.object ?? JSONObject())
-        return GraphDocument(json.setting(value, at: place), text)
+        return (pointer.written(in: json["nodes"]?.object ?? JSONObject()), value)
     }
 
     private static func fault(

@@ -57,6 +57,18 @@ package struct LayeredDocument: Sendable {
         return nil
     }
 
+    /// What to say of values that were set at these places of the base, where control nodes have set others.
+    package func hidden(at places: [JSONPointer]) -> [PlanReport.Warning] {
+        var told: Set<JSONPointer> = []
+        return places.compactMap { place in
+            guard let (owner, entry) = owner(of: place), told.insert(entry).inserted else { return nil }
+            return PlanReport.Warning(
+                pointer: entry,
+                message: "does not show: the control node \"\(owner)\" has set it, and what the base has counts once that "
+                    + "gives it up; ?force (--force) takes it back")
+        }
+    }
+
     // MARK: Changes
 
     /// An operator's change. It may set what an overlay hides; it may not use the name of a node that one added.

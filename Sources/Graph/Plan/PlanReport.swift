@@ -16,6 +16,8 @@ package struct PlanReport: Sendable {
     package struct Warning: Sendable, Equatable {
         package let pointer: JSONPointer
         package let message: String
+
+        package init(pointer: JSONPointer, message: String) { (self.pointer, self.message) = (pointer, message) }
     }
 
     /// Shared memory that rings take, bytes. What new nodes will take is estimated from their ports.
@@ -32,15 +34,18 @@ package struct PlanReport: Sendable {
     package let memory: Memory
     /// What inputs cost that control nodes keep ready.
     package let inputs: [InputCost]
-    /// Settings of touched nodes that do nothing.
+    /// Settings of touched nodes that do nothing, and what was known beforehand.
     package let warnings: [Warning]
 
-    package init(_ plan: GraphPlan, from old: ResolvedGraph?, to new: ResolvedGraph, memory: Memory) {
+    package init(
+        _ plan: GraphPlan, from old: ResolvedGraph?, to new: ResolvedGraph, memory: Memory, besides known: [Warning] = []
+    ) {
         self.plan = plan
         self.memory = memory
         inputs = RestingNodes(new).costs(in: new)
         branches = old == nil ? [] : Self.branches(plan, new)
-        warnings = (plan.started + plan.restarted + plan.changedInPlace).flatMap { id in new[id]?.idleSettings ?? [] }
+        warnings =
+            known + (plan.started + plan.restarted + plan.changedInPlace).flatMap { id in new[id]?.idleSettings ?? [] }
     }
 
     /// Goes downstream once from what is touched, so that the cost is that of what is touched and of one pass over
