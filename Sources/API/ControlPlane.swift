@@ -31,6 +31,12 @@ package protocol ControlPlane: Sendable {
     /// What control nodes have changed in their overlays as JSON, newest first (`{"changes":[…]}`).
     func overlayChanges(limit: Int) async throws(APIProblem) -> [UInt8]
 
+    /// Changes that wait for the time of their `at`, as JSON, oldest first (`{"pending":[…]}`).
+    func pendingChanges() async -> [UInt8]
+
+    /// Takes back one of them; false where none of that number waits.
+    func withdrawChange(_ number: Int) async -> Bool
+
     /// One revision with its document as JSON, nil if there is none of that number.
     func revision(_ number: Int) async throws(APIProblem) -> [UInt8]?
 

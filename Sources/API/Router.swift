@@ -5,7 +5,7 @@
 package enum Action: Sendable {
     case page, graph, patchGraph, putGraph, nodes, node, kinds, slots, slot, makeSlot, removeSlot, health, live, ready
     case metrics, openAPI, media, events, latency, revisions, revision, restore, restartNode
-    case overlayChanges, decisions
+    case overlayChanges, decisions, pendingChanges, withdrawChange
     case failovers, failover, switchFailover, drillFailover, putFailoverInputs, patchFailoverInputs
 }
 

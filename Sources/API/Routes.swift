@@ -87,6 +87,16 @@ extension Router {
                     queries: [GraphParameter.limit],
                     outcomes: [.json("A page")], problems: [.malformed, .conflict, .unavailable])
             ]),
+        .reading("/v1/graph/pending", .pendingChanges, "Changes that wait for the time of their `at`, oldest first"),
+        Route(
+            template: "/v1/graph/pending/{number}", requirement: .control,
+            operations: [
+                Operation(
+                    method: .delete, action: .withdrawChange,
+                    summary: "Takes back a change that waits; whoever made it gets a 409",
+                    outcomes: [.init(status: 204, description: "It will not be made")],
+                    problems: [.notFound])
+            ]),
         .reading(
             "/v1/graph/revisions/{number}", .revision, "One revision with its document",
             problems: [.notFound, .conflict, .unavailable]),

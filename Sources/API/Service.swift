@@ -93,6 +93,8 @@ package struct Service: Sendable {
         case .revisions: later(request, try revisions(request))
         case .revision: later(request, try revision(argument))
         case .overlayChanges: later(request, try overlayChanges(request))
+        case .pendingChanges: later(request) { .json(await control.pendingChanges()) }
+        case .withdrawChange: later(request, withdrawChange(argument))
         case .restore: later(request, try restore(argument, request))
         case .restartNode: later(request, restartNode(argument))
         case .kinds: later(request) { .json(await control.kinds()) }

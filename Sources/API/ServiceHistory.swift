@@ -46,6 +46,17 @@ extension Service {
         }
     }
 
+    /// A change for later is not made.
+    func withdrawChange(_ argument: String) -> @Sendable () async -> Response {
+        answer { () throws(APIProblem) in
+            guard let number = Int(argument), await self.control.withdrawChange(number) else {
+                throw APIProblem(
+                    .notFound, "No change “\(argument)” waits for its time; GET /v1/graph/pending lists those that do.")
+            }
+            return Response(204, headers: [])
+        }
+    }
+
     /// A node begins anew.
     func restartNode(_ id: String) -> @Sendable () async -> Response {
         answer { () throws(APIProblem) in

@@ -192,6 +192,7 @@ extension GraphRefusal {
         case .owned(let fault): "\(fault)"
         case .notRecorded(let fault): "it could not be written down: \(fault)"
         case .hindered(let hindrance, let node, let fault): hindrance.sentence(node, fault)
+        case .withdrawn: "it was withdrawn before its time"
         case .draining: "the engine is ending"
         }
     }

@@ -21,6 +21,8 @@ package enum GraphRefusal: Error, Sendable {
     case hindered(Hindrance, node: String, NodeFault)
     /// It can't be written down, so it was not begun.
     case notRecorded(JournalFault)
+    /// Somebody took it back before its time.
+    case withdrawn
     /// The engine is draining.
     case draining
 }
@@ -90,6 +92,9 @@ package actor Engine {
     /// Live settings that running nodes have ahead of the document, by node and setting.
     var aheads: [String: [String: AheadValue]] = [:]
     var lastAhead: UInt64 = 0
+    /// Proposals for later, by number, as they are shown; one that is taken out is not carried out.
+    var waiting: [Int: JSON] = [:]
+    var lastWaiting = 0
     /// Inputs that control nodes want to be open, of those that are kept warm or cold.
     var needed: Set<InputPlace> = []
     /// What the transaction under way has tried and opened, by node.

@@ -58,7 +58,7 @@ extension Engine {
     /// graph has nothing to do with it.
     func announce(_ refusal: GraphRefusal) {
         switch refusal {
-        case .stale, .draining: return
+        case .stale, .withdrawn, .draining: return
         case .notRecorded(let fault):
             services.events.post(Event(.graphRefused, cause: fault.message, data: ["reason": "notRecorded"]))
         case .invalid(let faults):

@@ -6,10 +6,9 @@ extension Engine {
     /// Carries out a proposal, or says why not and leaves the graph as it was.
     @discardableResult
     package func propose(_ proposal: Proposal) async throws(GraphRefusal) -> Commit {
-        if !proposal.isDryRun, proposal.at != nil {
+        if !proposal.isDryRun, let time = proposal.at {
             // What is wrong with it is said now, not when its time has come.
-            _ = try draft(proposal)
-            try await approach(proposal.at)
+            try await approach(time, proposal, try draft(proposal))
         }
         var (commit, isIntended) = try await transact(proposal)
         // Behind the transaction: whoever comes next does not wait for this one's disk.

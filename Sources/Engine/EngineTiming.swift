@@ -3,29 +3,61 @@
 // A proposal for later waits outside the queue of transactions until shortly before, so that others go on; then it is
 // prepared like any, and its changeover gets the time that was asked for.
 import CRingLayout
-import Graph
+package import Graph
 import Media
 import Rings
 import Synchronization
 
 extension Engine {
-    /// How long before its time a proposal is taken up: nodes open and encoders reach their first key frame meanwhile.
+    /// How long before its time a proposal is taken up, at most: nodes open and encoders reach their first key frame
+    /// meanwhile, and who comes behind it waits.
     static let lead = MediaTime.seconds(2)
+    /// The same of one that only gives running nodes live settings.
+    private static let shortLead = MediaTime.milliseconds(100)
     /// Grains before the one that was asked for, from which on its time is certain.
     private static let certain: Int64 = 3
 
-    /// Returns when it is time to take the proposal up.
-    func approach(_ time: CommitTime?) async throws(GraphRefusal) {
-        guard let time else { return }
+    /// Returns when it is time to take the proposal up; meanwhile it is listed, and may be withdrawn.
+    func approach(_ time: CommitTime, _ proposal: Proposal, _ draft: Draft) async throws(GraphRefusal) {
+        let lead = lead(of: GraphPlan.between(graph, draft.target))
+        lastWaiting += 1
+        let number = lastWaiting
+        waiting[number] = shown(number, time, proposal, draft)
+        defer { waiting[number] = nil }
         while true {
+            guard waiting[number] != nil else { throw .withdrawn }
             guard !isDraining else { throw .draining }
-            let left = try distance(to: time) - Self.lead
+            let left = try distance(to: time) - lead
             guard left > .zero else { return }
             // In slices: wall clocks are set, and rates change.
             let slice = min(left, .milliseconds(200)).nanoseconds
             do { try await Task.sleep(nanoseconds: UInt64(slice)) } catch { return }
         }
     }
+
+    private func lead(of plan: GraphPlan) -> MediaTime {
+        let tries = plan.changedInPlace.contains { nodes[$0].flatMap { kinds[$0.resolved.kind.name]?.rehearse } != nil }
+        return plan.isStructural || tries ? Self.lead : Self.shortLead
+    }
+
+    private func shown(_ number: Int, _ time: CommitTime, _ proposal: Proposal, _ draft: Draft) -> JSON {
+        let patch = JSONPatch.difference(from: layered.base.json, to: draft.layered.base.json)
+        return .object(
+            JSONObject([
+                ("number", .count(number)), ("at", .string("\(time)")), ("author", .string("\(proposal.author)")),
+                ("reason", proposal.reason.map(JSON.string) ?? .null),
+                ("since", .string(iso8601(wallNanoseconds: services.timeline.clock.wall))),
+                ("patch", patch.json.maskingPatch(catalogue.secretNames)),
+            ]))
+    }
+
+    /// Proposals that wait for their time, oldest first: `{"pending": […]}`, secrets masked.
+    package var pendingProposals: JSON {
+        ["pending": .array(waiting.sorted { $0.key < $1.key }.map(\.value))]
+    }
+
+    /// Takes back a proposal that waits for its time; whoever made it is told so. False where none of that number waits.
+    package func withdraw(pending number: Int) -> Bool { waiting.removeValue(forKey: number) != nil }
 
     /// How far off a time is; negative when it is past.
     private func distance(to time: CommitTime) throws(GraphRefusal) -> MediaTime {

@@ -25,6 +25,16 @@ package enum CommitTime: Sendable, Hashable {
     case grain(of: String, number: Int64)
 }
 
+extension CommitTime: CustomStringConvertible {
+    /// As `?at=` takes it.
+    package var description: String {
+        switch self {
+        case .wall(let nanoseconds): iso8601(wallNanoseconds: nanoseconds)
+        case .grain(let outlet, let number): "\(outlet):\(number)"
+        }
+    }
+}
+
 /// A change of the graph that somebody asks for.
 package struct Proposal: Sendable {
     package enum Change: Sendable {

@@ -16,6 +16,9 @@ extension EnginePlane {
         }
     }
 
+    func pendingChanges() async -> [UInt8] { await engine.pendingProposals.utf8(pretty: false) }
+    func withdrawChange(_ number: Int) async -> Bool { await engine.withdraw(pending: number) }
+
     func revision(_ number: Int) async throws(APIProblem) -> [UInt8]? {
         do throws(JournalFault) { return try await engine.revision(number)?.utf8(pretty: false) } catch {
             throw APIProblem(error)

@@ -114,6 +114,7 @@ extension APIProblem {
         case .notRecorded(let fault):
             self.init(fault)
             detail = "Nothing was changed, since it could not be written down: \(fault.message)."
+        case .withdrawn: self.init(.conflict, "Nothing was changed: the change was withdrawn before its time.")
         case .draining: self.init(.unavailable, "The engine is ending and takes no changes any more.")
         }
     }

@@ -20,11 +20,15 @@ struct GraphClient {
             Option("dry-run", "Prints what would happen, and changes nothing."),
             Option("force", "Takes back what control nodes own, wherever the change reaches it."),
             Option("reason", "TEXT", "Why, for the history."),
+            Option("deadline", "TIME", "How long new nodes may take before all is undone, as in 2s."),
+            Option(
+                "when", "TIME",
+                "Not now: at 2026-11-21T20:00:00Z, or with a frame as in camera:123456; waits until then."),
             Option("json", "Prints what the engine answers, as it is."),
         ]
 
-    /// A patch may wait for what it starts, which has 10 s to come up, and for those before it.
-    private static let patienceSeconds = 60
+    /// A patch may wait for what it starts, which has 10 s to come up, and for those before it; one for later for years.
+    private var patienceSeconds: Int { arguments.has("when") ? Int(Int32.max) : 60 }
 
     private let client: HTTPClient
     private let arguments: Arguments
@@ -93,9 +97,17 @@ struct GraphClient {
         try report(try send("POST", "/v1/graph/revisions/\(number)/restore" + query(reason: nil)))
     }
 
+    /// Takes back a change that waits for its time.
+    func withdraw(_ number: Int) throws(Failure) -> ExitCode {
+        _ = try send("DELETE", "/v1/graph/pending/\(number)")
+        return .success
+    }
+
     private func query(_ items: [(String, String)] = [], reason: String?) -> String {
         var items = items
         if let reason = arguments.text("reason") ?? reason { items.append(("reason", reason)) }
+        if let deadline = arguments.text("deadline") { items.append(("deadline", deadline)) }
+        if let time = arguments.text("when") { items.append(("at", time)) }
         for flag in ["dry-run", "force"] where arguments.has(flag) { items.append((flag, "")) }
         let texts = items.map { $0.1.isEmpty ? $0.0 : "\($0.0)=\(Self.escaped($0.1))" }
         return texts.isEmpty ? "" : "?" + texts.joined(separator: "&")
@@ -116,7 +128,7 @@ struct GraphClient {
     ) throws(Failure) -> HTTPClient.Answer {
         let answer: HTTPClient.Answer
         do throws(HTTPClient.Failure) {
-            answer = try client.exchange(method, path, body, ifMatch: revision, seconds: Self.patienceSeconds)
+            answer = try client.exchange(method, path, body, ifMatch: revision, seconds: patienceSeconds)
         } catch { throw Failure(error.description) }
         guard !(200..<300).contains(answer.status) else { return answer }
         let problem = try Self.parsed(answer.body)

@@ -5,8 +5,8 @@ import Graph
 
 enum GraphCommand {
     static let command = Command(
-        "graph", ["show|apply|patch|history|restore", "[FILE|NUMBER]"],
-        "Shows, replaces, patches and restores the graph of a running engine.",
+        "graph", ["show|apply|patch|history|restore|pending|withdraw", "[FILE|NUMBER]"],
+        "Shows, replaces, patches and restores the graph of a running engine; lists and withdraws changes for later.",
         GraphClient.changeOptions + [
             Option("layer", "base", "show: what operators wrote, without what control nodes added."),
             Option("resolved", "show: every setting with its value and where that comes from."),
@@ -32,18 +32,29 @@ enum GraphCommand {
                 try history(client, operand, before: before, limit: limit, isJSON: arguments.has("json"))
             }
         case "restore":
-            let text = try named(operand, "restore needs a revision's NUMBER; \"patchbay graph history\" lists them")
-            guard let number = Int(text) else { throw UsageError("\"\(text)\" is no revision; expected a number.") }
+            let number = try number(operand, "restore needs a revision's NUMBER; \"patchbay graph history\" lists them")
             return asking { () throws(GraphClient.Failure) in try client.restore(number) }
+        case "pending": return asking { () throws(GraphClient.Failure) in try pending(client, arguments.has("json")) }
+        case "withdraw":
+            let number = try number(operand, "withdraw needs a NUMBER; \"patchbay graph pending\" lists them")
+            return asking { () throws(GraphClient.Failure) in try client.withdraw(number) }
         case let other:
             throw UsageError(
-                "\"\(other)\" is nothing that graph does; expected show, apply, patch, history or restore.")
+                "\"\(other)\" is nothing that graph does; expected show, apply, patch, history, restore, pending or withdraw.")
         }
     }
 
     private static func named(_ operand: String?, _ message: String) throws(UsageError) -> String {
         guard let operand else { throw UsageError(message + ".") }
         return operand
+    }
+
+    private static func number(_ operand: String?, _ message: String) throws(UsageError) -> Int {
+        let text = try named(operand, message)
+        guard let number = Int(text), number > 0 else {
+            throw UsageError("\"\(text)\" is no number of one; expected a number above 0.")
+        }
+        return number
     }
 
     private static func number(_ arguments: Arguments, _ name: String) throws(UsageError) -> Int? {
@@ -85,6 +96,23 @@ enum GraphCommand {
     }
 
     // MARK: History
+
+    /// What is to come.
+    private static func pending(_ client: GraphClient, _ isJSON: Bool) throws(GraphClient.Failure) -> ExitCode {
+        let page = try client.get("/v1/graph/pending")
+        guard !isJSON else {
+            writeToStandardOutput(page.compact + "\n")
+            return .success
+        }
+        let rows = (page["pending"]?.array ?? []).map { change in
+            [
+                "\(change["number"]?.integer ?? 0)", change["at"]?.string ?? "", change["author"]?.string ?? "",
+                change["reason"]?.string ?? summary(change["patch"]),
+            ]
+        }
+        writeToStandardOutput(aligned([["NUMBER", "AT", "AUTHOR", "WHY, OR WHAT"]] + rows))
+        return .success
+    }
 
     private static func history(
         _ client: GraphClient, _ number: String?, before: Int?, limit: Int, isJSON: Bool

@@ -132,7 +132,7 @@ struct StartError: Error, CustomStringConvertible {
             case .hindered(let hindrance, let node, let fault): hindrance.sentence(node, fault)
             case .owned(let fault): "\(fault)"
             case .notRecorded(let fault): fault.message
-            case .patch, .stale, .draining: "the graph was not taken: the engine is ending."
+            case .patch, .stale, .withdrawn, .draining: "the graph was not taken: the engine is ending."
             }
     }
 }

@@ -29,6 +29,15 @@ import Testing
         }
     }
 
+    @Test func changesForLaterAreListedAndWithdrawn() async throws {
+        #expect(try await answer(.get, "/v1/graph/pending").text == #"{"pending":[]}"#)
+        #expect(try await answer(.delete, "/v1/graph/pending/7").status == 204)
+        for name in ["8", "x", "-7", "7/7", ""] {
+            #expect(try await answer(.delete, "/v1/graph/pending/\(name)").status == 404, "\(name)")
+        }
+        #expect(try await answer(.get, "/v1/graph/pending/7").status == 405)
+    }
+
     @Test func revisionsAreFoundByNumber() async throws {
         #expect(try await answer(.get, "/v1/graph/revisions/2").text == #"{"revision":2}"#)
         for name in ["3", "0", "-1", "x", "1/2", "2/"] {

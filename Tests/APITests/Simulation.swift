@@ -76,6 +76,9 @@ final class SimulatedEngine: ControlPlane {
         return Array("{\"before\":\(before ?? 0),\"limit\":\(limit)}".utf8)
     }
 
+    func pendingChanges() async -> [UInt8] { Array(#"{"pending":[]}"#.utf8) }
+    func withdrawChange(_ number: Int) async -> Bool { number == 7 }
+
     func overlayChanges(limit: Int) async throws(APIProblem) -> [UInt8] { Array("{\"limit\":\(limit)}".utf8) }
 
     func revision(_ number: Int) async throws(APIProblem) -> [UInt8]? {

@@ -353,6 +353,45 @@ import Testing
         #expect(await test.engine.drain(within: .seconds(10)))
     }
 
+    @Test("A patch for later is listed until its time, and may be withdrawn; one of live settings is in nobody's way")
+    func pending() async throws {
+        let test = try await running()
+        func numbers() async -> [Int] {
+            (await test.engine.pendingProposals["pending"]?.array ?? []).compactMap { $0["number"]?.integer }
+        }
+        try await test.add("loud", ["kind": "source.faulty"])
+        let clock = test.services.timeline.clock
+        let tomorrow = CommitTime.wall(unixNanoseconds: clock.wall + 86_400_000_000_000)
+        let other: JSON = [
+            ["op": "add", "path": "/nodes/other", "value": ["kind": "sink.null", "inputs": ["in": "a.video"]]]
+        ]
+        let first = Task { try await propose(test, other, at: tomorrow) }
+        await eventually("it waits") { await numbers() == [1] }
+        let second = Task { try await propose(test, other, at: .grain(of: "a", number: 1_000_000_000)) }
+        await eventually("both wait") { await numbers() == [1, 2] }
+        let shown = try #require(await test.engine.pendingProposals["pending"]?.array)
+        #expect(shown[0]["patch"] == other && shown[0]["at"] == .string("\(tomorrow)"))
+        #expect(shown[1]["at"] == "a:1000000000" && shown[1]["author"] == "engine")
+        #expect(await test.engine.withdraw(pending: 2))
+        #expect(await test.engine.withdraw(pending: 3) == false)
+        await #expect(throws: GraphRefusal.self) { try await second.value }
+        #expect(await numbers() == [1])
+        // It waits outside the queue until just before its time, so that another goes first.
+        let soon = clock.wall + 1_000_000_000
+        let gain: JSON = [["op": "add", "path": "/nodes/loud/settings", "value": ["gain": 2]]]
+        let live = Task { try await propose(test, gain, at: .wall(unixNanoseconds: soon)) }
+        await eventually("it waits") { await numbers() == [1, 3] }
+        try await test.add("now", ["kind": "sink.null", "inputs": ["in": "a.video"]])
+        #expect(clock.wall < soon)
+        try await live.value
+        #expect(clock.wall >= soon)
+        #expect(await test.engine.withdraw(pending: 1))
+        await #expect(throws: GraphRefusal.self) { try await first.value }
+        #expect(await test.engine.nodeNames.contains("other") == false)
+        #expect(await numbers().isEmpty)
+        #expect(await test.engine.drain(within: .seconds(10)))
+    }
+
     @Test("A patch for a time of the day lands there, whatever it changes")
     func atTime() async throws {
         let test = try await running()
