@@ -86,7 +86,8 @@ extension Engine {
         let ports = nodes[halves.first ?? ""]?.ports.values.filter { halves.count < 2 || $0.name == halves[1] } ?? []
         // Of a source with pictures and sound, the pictures have the numbers.
         guard let port = ports.count == 1 ? ports.first : ports.first(where: { $0.type.isVideo }) else {
-            throw .hindered(.notReached, node: name, NodeFault(.missing, "there is no outlet \"\(name)\" to count the grains of"))
+            throw .hindered(
+                .notReached, node: name, NodeFault(.missing, "there is no outlet \"\(name)\" to count the grains of"))
         }
         let head = port.mapping?.head ?? 0
         return (port, Int64(clamping: head) - 1, head > 0 ? port.mapping?.glimpse(head - 1) : nil)

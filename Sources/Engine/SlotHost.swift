@@ -10,7 +10,8 @@ package protocol SlotHost: Sendable {
     /// - Parameter wish: as `POST /slots` takes it.
     func openSlot(_ wish: JSON) throws(NodeFault) -> RingMapping
     /// The slot `id`, the first of the node's that says what the source is, has its first grain.
-    func slotBegan(_ id: String, _ ring: RingMapping)
+    /// - Parameter soundSlot: where the source's sound lies; nil where it has none, or the slot is of sound itself.
+    func slotBegan(_ id: String, _ ring: RingMapping, soundSlot: String?)
     /// The node writes the slot `id` no more, and has let go of its ring.
     func closeSlot(_ id: String, _ ring: RingMapping)
 }

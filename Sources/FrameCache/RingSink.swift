@@ -104,7 +104,10 @@ package actor RingSink: DataNode {
             throw NodeFault(.unsupported, "there is no frame cache here", isTransient: false)
         }
         if video != nil { pictures = SlotPictures(settings, context, host) }
-        if audio != nil { sound = SlotSound(settings, context, host) }
+        if audio != nil {
+            sound = SlotSound(settings, context, host)
+            pictures?.soundSlot = settings.audioSlot
+        }
         sound?.isAlone = video == nil
         try pictures?.prepare()
         try sound?.prepare()
@@ -114,12 +117,14 @@ package actor RingSink: DataNode {
         do throws(NodeFault) {
             switch news {
             case .format(.rawVideo(let format)): try pictures?.changed(format)
-            case .format(.rawAudio(let format)): try sound?.changed(format)
+            case .format(.rawAudio(let format)):
+                pictures?.soundSlot = settings.audioSlot
+                try sound?.changed(format)
             case .format, .rewired: break
             case .noSignal, .ended: try lost(inlet, .noSignal)
             case .absent:
                 try lost(inlet, .absent)
-                if inlet.name == "video" { sound?.isAlone = true }
+                if inlet.name == "video" { sound?.isAlone = true } else { pictures?.soundSlot = nil }
             }
         } catch { fault = error }
     }
@@ -175,7 +180,7 @@ extension SlotRegistry: SlotHost {
         }
     }
 
-    package func slotBegan(_ id: String, _ ring: RingMapping) {}
+    package func slotBegan(_ id: String, _ ring: RingMapping, soundSlot: String?) {}
 
     package func closeSlot(_ id: String, _ ring: RingMapping) {
         // The name may be another ring's by now.

@@ -21,6 +21,10 @@ struct SlotPictures {
     private var box: ScalerBox?
     private var grid: RateGrid?
     private var needsDiscontinuity = false
+    /// Where the source's sound lies, if it has any.
+    var soundSlot: String? {
+        didSet { slot?.soundSlot = soundSlot }
+    }
     private var figures = Figures()
 
     /// Pictures left out, shown twice, and converted.
@@ -53,6 +57,7 @@ struct SlotPictures {
         }
         let slot = try SlotWriter(
             settings.wish(settings.slot, "video", JSONObject(video)), settings.slot, host, announces: true)
+        slot.soundSlot = soundSlot
         self.slot = slot
         if case .rawVideo(let made) = slot.format {
             grid = RateGrid(made.picture.rate ?? RingSinkSettings.usualRate)

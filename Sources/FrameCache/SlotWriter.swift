@@ -16,6 +16,8 @@ final class SlotWriter {
     private var hasBegun = false
     /// Whether the host is told of the first grain: of sound only where there are no pictures.
     var announces: Bool
+    /// Where the sound lies that comes with it.
+    var soundSlot: String?
     /// The buffer of the newest grain, which stays in the window until the next one is published.
     private var newest: Int32?
 
@@ -58,7 +60,7 @@ final class SlotWriter {
         newest = buffer
         if announces, !hasBegun {
             hasBegun = true
-            host.slotBegan(id, mapping)
+            host.slotBegan(id, mapping, soundSlot: soundSlot)
         }
         return outcome
     }

@@ -40,7 +40,8 @@ enum GraphCommand {
             return asking { () throws(GraphClient.Failure) in try client.withdraw(number) }
         case let other:
             throw UsageError(
-                "\"\(other)\" is nothing that graph does; expected show, apply, patch, history, restore, pending or withdraw.")
+                "\"\(other)\" is nothing that graph does; expected show, apply, patch, history, restore, pending or withdraw."
+            )
         }
     }
 

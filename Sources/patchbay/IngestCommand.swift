@@ -31,7 +31,7 @@ enum IngestCommand {
     ) { (arguments) async throws(UsageError) in
         let graph = try IngestGraph(arguments)
         let slots = SlotClient(try RingPlace(arguments), arguments)
-        do throws(StartError) { return try await run(graph, IngestHost(slots, graph.slot)) } catch {
+        do throws(StartError) { return try await run(graph, IngestHost(slots)) } catch {
             writeToStandardError("patchbay: \(error)\n")
             return .failure
         }
@@ -105,12 +105,11 @@ private struct ScratchFolder: ~Copyable {
 /// The slots of an ingest: kept from publisher to publisher, given back at its end.
 final class IngestHost: SlotHost {
     private let client: SlotClient
-    private let videoSlot: String
     private let rings = Mutex<[String: RingMapping]>([:])
     /// A slot that was taken away and is made again begins again.
     private let hasSaid = Atomic<Bool>(false)
 
-    init(_ client: SlotClient, _ videoSlot: String) { (self.client, self.videoSlot) = (client, videoSlot) }
+    init(_ client: SlotClient) { self.client = client }
 
     func openSlot(_ wish: JSON) throws(NodeFault) -> RingMapping {
         let id = wish["id"]?.string ?? ""
@@ -122,7 +121,7 @@ final class IngestHost: SlotHost {
     }
 
     /// One line of JSON on standard error at the first grain, which starts whoever reads the slot.
-    func slotBegan(_ id: String, _ ring: RingMapping) {
+    func slotBegan(_ id: String, _ ring: RingMapping, soundSlot: String?) {
         guard !hasSaid.exchange(true, ordering: .relaxed) else { return }
         var line: [JSONObject.Member] = [
             ("slot_id", .string(id)), ("path", .string(client.place.folder + "/" + id)),
@@ -134,7 +133,8 @@ final class IngestHost: SlotHost {
             line += [
                 ("type", "video"), ("size", .string("\(video.picture.size)")),
                 ("rate", video.picture.rate.map { .string("\($0)") } ?? .null),
-                ("pixelFormat", .string("\(video.pixelFormat)")), ("audio_slot_id", .string(videoSlot + "-audio")),
+                ("pixelFormat", .string("\(video.pixelFormat)")),
+                ("audio_slot_id", soundSlot.map(JSON.string) ?? .null),
             ]
         case .rawAudio(let audio)?:
             line += [

@@ -52,6 +52,29 @@ extension EndToEndTests {
             #expect(given.suffix(taken.count) == taken, "it is what was written last, nothing left out")
         }
 
+        /// A signal ends a writer as the end of its input does, also while nothing comes: the slot and the pipe go with it.
+        @Test(arguments: [SIGTERM, SIGINT]) func aSignalLeavesNothingBehind(signal: Int32) throws {
+            let (port, pipe, input) = (try freePort(), data.file("pipe"), data.file("input"))
+            try run("/usr/bin/mkfifo", [input])
+            let writer = try ChildProcess(
+                "/bin/sh",
+                [
+                    "-c",
+                    """
+                    exec 3<>\(input); printf '0123456789' >&3
+                    exec "$0" ring write w1 --format video --size 16x16 --rate 50 --pixel-format gray --fifo \(pipe) \
+                      --at 127.0.0.1:\(port) <&3
+                    """, Patchbay.program,
+                ])
+            #expect(holds(within: 20) { writer.messages.contains("writing") }, "\(writer.messages)")
+            let folder = "/dev/shm/patchbay/port-\(port)"
+            #expect(FileManager.default.fileExists(atPath: folder + "/w1"))
+            writer.signal(signal)
+            #expect(writer.exit(within: 20) == 0, "\(writer.messages)")
+            #expect(!FileManager.default.fileExists(atPath: pipe))
+            #expect(!FileManager.default.fileExists(atPath: folder), "no slot is left, nor its folder")
+        }
+
         /// What `--fifo` names and can't be one is said, and nothing of it is written over.
         @Test func whatIsNoPipeStaysAsItIs() throws {
             let file = try data.write("film.mp4", "precious")

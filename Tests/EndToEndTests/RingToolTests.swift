@@ -127,6 +127,7 @@ extension EndToEndTests {
             }
             writer.kill()
             #expect(try output(port, "reclaim").contains("w1"))
+            #expect(!FileManager.default.fileExists(atPath: "/dev/shm/patchbay/port-\(port)"), "nothing is left in it")
             #expect(try !output(port, "list").contains("w1"))
         }
 

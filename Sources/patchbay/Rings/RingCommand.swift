@@ -129,6 +129,8 @@ enum RingCommand {
     private static func reclaim(_ place: RingPlace) {
         let readers = place.rings.reduce(0) { $0 + $1.mapping.sweepDeadReaders() }
         let found = RingFolder.reclaim(place.folder)
+        // A folder that a writer made where no engine ran, if nothing is left in it. Of an engine it is a link.
+        rmdir(place.folder)
         writeToStandardOutput(
             "gave back \(found.count) rings, \(found.reduce(0) { $0 + $1.bytes } >> 10) KiB"
                 + (found.isEmpty ? "" : ": \(found.map(\.name).joined(separator: ", "))")

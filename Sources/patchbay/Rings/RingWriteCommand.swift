@@ -25,17 +25,18 @@ struct RingWriteCommand {
     private let place: RingPlace
     private let name: String
     private let arguments: Arguments
-    private let end: Int64
+    private let end: WritingEnd
 
     init(_ place: RingPlace, _ name: String, _ arguments: Arguments) throws(RingCommandFault) {
         (self.place, self.name, self.arguments) = (place, name, arguments)
         guard Identifier.isValid(name) else {
             throw RingCommandFault("\"\(name)\" is no name of a slot; expected \(Identifier.expectation)")
         }
-        end = try RingCommand.deadline(arguments)
+        end = WritingEnd(at: try RingCommand.deadline(arguments))
     }
 
     func run() throws(RingCommandFault) -> ExitCode {
+        end.heed()
         var input = StandardInput(until: end)
         let slot = SlotClient(place, arguments)
         let request = try wish(&input)
@@ -99,7 +100,7 @@ struct RingWriteCommand {
         let start = linux_monotonic_nanoseconds()
         var packed = [UInt8](repeating: 0, count: format.packedSize)
         var count: Int64 = 0
-        while linux_monotonic_nanoseconds() < end {
+        while !end.isHere {
             if isY4M, !input.skipLine() { return }
             guard input.fill(&packed) else { return }
             let time = start + format.time(ofGrain: count)

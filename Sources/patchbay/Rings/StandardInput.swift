@@ -6,11 +6,11 @@ import Media
 /// Standard input with a few bytes of look-ahead.
 struct StandardInput {
     private var ahead: [UInt8] = []
-    /// Monotonic nanoseconds: nothing is waited for after that.
-    private let end: Int64
+    /// Nothing is waited for after that.
+    private let end: WritingEnd
     private static let longestLine = 1024
 
-    init(until end: Int64) { self.end = end }
+    init(until end: WritingEnd) { self.end = end }
 
     /// Fills `bytes`; false when the input or the time ends before that.
     mutating func fill(_ bytes: inout [UInt8]) -> Bool {
@@ -18,24 +18,13 @@ struct StandardInput {
         bytes.replaceSubrange(..<at, with: ahead[..<at])
         ahead.removeFirst(at)
         while at < bytes.count {
-            guard isReady else { return false }
+            guard end.waitForInput() else { return false }
             let count = bytes.withUnsafeMutableBytes { read(0, $0.baseAddress! + at, $0.count - at) }
             if count < 0, linux_errno() == EINTR { continue }
             guard count > 0 else { return false }
             at += count
         }
         return true
-    }
-
-    /// Waits for bytes, or for the input's end; false when the time is over.
-    private var isReady: Bool {
-        guard end < .max else { return true }
-        while true {
-            let left = end - linux_monotonic_nanoseconds()
-            guard left > 0 else { return false }
-            var input = pollfd(fd: 0, events: Int16(POLLIN), revents: 0)
-            if poll(&input, 1, Int32(clamping: left / 1_000_000 + 1)) != 0 { return true }
-        }
     }
 
     /// The stream header of Y4M where the input begins with one.
