@@ -118,7 +118,7 @@ final class FilterRun {
 
     /// Whether a graph can be made of these settings, for these inputs, and takes their commands.
     static func attempt(_ settings: FilterSettings, _ formats: [FilterInput], isVideo: Bool) throws(NodeFault) {
-        let graph = try made(settings, formats, isVideo: isVideo)
+        let graph = try made(settings, formats, isVideo: isVideo, threads: 1)
         for order in settings.orders {
             guard let fault = graph.command(order.target, order.name, order.value) else { continue }
             throw NodeFault(.unsupported, "no filter takes the command: \(fault.description)", isTransient: false)
@@ -126,10 +126,10 @@ final class FilterRun {
     }
 
     private static func made(
-        _ settings: FilterSettings, _ formats: [FilterInput], isVideo: Bool
+        _ settings: FilterSettings, _ formats: [FilterInput], isVideo: Bool, threads: Int
     ) throws(NodeFault) -> FilterGraph {
         do throws(AVFault) {
-            return try FilterGraph(settings.description, inputs: formats, isVideo: isVideo, threads: settings.threads)
+            return try FilterGraph(settings.description, inputs: formats, isVideo: isVideo, threads: threads)
         } catch { throw NodeFault(.unsupported, error.description, isTransient: false) }
     }
 
@@ -159,7 +159,9 @@ final class FilterRun {
     private func open() {
         let formats = inputs.compactMap { input in input.format.map { FilterInput(input.label, $0) } }
         guard formats.count == inputs.count, !inputs.allSatisfy(\.inlet.hasEnded) else { return }
-        do throws(NodeFault) { box = FilterBox(try Self.made(settings, formats, isVideo: isVideo)) } catch {
+        do throws(NodeFault) {
+            box = FilterBox(try Self.made(settings, formats, isVideo: isVideo, threads: settings.threads))
+        } catch {
             fault = error
             return
         }
