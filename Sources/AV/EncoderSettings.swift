@@ -36,7 +36,11 @@ package struct VideoEncoderSettings: Sendable, Hashable {
             || encoder == "libx264" && same == self && (bitRate == nil) == (new.bitRate == nil)
                 && (maximumBitRate == nil) == (new.maximumBitRate == nil)
                 && (bufferSize == nil) == (new.bufferSize == nil) && (crf == nil) == (new.crf == nil)
+                && [new.bitRate, new.maximumBitRate, new.bufferSize].compactMap(\.self).allSatisfy(Self.isForX264)
     }
+
+    /// x264 counts in thousands of bits, in 32 bits: what is none would be taken in place, and be refused by the next start.
+    private static func isForX264(_ rate: BitRate) -> Bool { (1000...Int64(Int32.max)).contains(rate.bitsPerSecond) }
 
     package init(encoder: String) { self.encoder = encoder }
 

@@ -151,8 +151,9 @@ package actor Engine {
     func carryOut(_ plan: GraphPlan, _ target: ResolvedGraph, _ proposal: Proposal) async throws(GraphRefusal) {
         try checkNames(plan.renamed, target)
         let timing = CommitTiming(proposal)
-        rehearsed = try await rehearse(plan, target, timing)
+        var tried: Set<String> = []
         defer { rehearsed = [:] }
+        try await rehearse(plan, target, timing, besides: &tried)
         let resting = RestingNodes(target)
         let mayRest = !resting.needs.isEmpty || graph.map { !RestingNodes($0).needs.isEmpty } ?? false
         var made: [LiveNode] = []
@@ -171,6 +172,7 @@ package actor Engine {
             // The end was asked for meanwhile: what came up now would not hear of it.
             guard !isDraining else { throw .draining }
             try await stage(&staged, made, timing)
+            try await rehearse(plan, target, timing, besides: &tried)
             guard !isDraining else { throw .draining }
             try await restart(plan.restarted, target, wiredBy: made)
         } catch {

@@ -24,27 +24,26 @@ package protocol RehearsingNode: DataNode {
 }
 
 extension Engine {
-    /// Tries what the patch sets; the first that is refused, or takes too long, refuses it all.
-    /// - Returns: what was opened, by node.
+    /// Tries what the patch sets, where it is known what comes in; the first that is refused, or takes too long, refuses it
+    /// all. Called again once the patch's own sources have begun.
+    /// - Parameter tried: nodes that need no more of it; grows.
     func rehearse(
-        _ plan: GraphPlan, _ target: ResolvedGraph, _ timing: CommitTiming
-    ) async throws(GraphRefusal) -> [String: any Sendable] {
-        var opened: [String: any Sendable] = [:]
+        _ plan: GraphPlan, _ target: ResolvedGraph, _ timing: CommitTiming, besides tried: inout Set<String>
+    ) async throws(GraphRefusal) {
         let anew = Set(plan.started + plan.restarted)
         let told = Set(plan.changedInPlace + plan.rewired.map(\.node)).subtracting(anew)
         for id in anew.sorted() + told.sorted() {
             guard let resolved = target[id], let rehearse = kinds[resolved.kind.name]?.rehearse,
-                let inputs = inputs(of: resolved)
+                let inputs = inputs(of: resolved), tried.insert(id).inserted
             else { continue }
             let new = nodes[id].map { settings(of: $0, as: resolved) } ?? resolved.settings
             let old = told.contains(id) ? unchangedSettings(of: id, inputs) : nil
             guard let rehearsal = rehearse(new, old, inputs) else { continue }
             let limit = min(prepareDeadline, timing.left ?? prepareDeadline)
-            do throws(NodeFault) { opened[id] = try await Self.carryOut(rehearsal, of: id, within: limit) } catch {
+            do throws(NodeFault) { rehearsed[id] = try await Self.carryOut(rehearsal, of: id, within: limit) } catch {
                 throw .hindered(.notTaken, node: id, error)
             }
         }
-        return opened
     }
 
     /// The settings that a node runs with, if it runs with such inputs.

@@ -109,6 +109,9 @@ private actor NumberSink: DataNode {
             try await set(run, "bitrate", .string(rate))
             #expect(await flows(run))
         }
+        // In place x264 would take what it starts with no more.
+        let none: JSON = [["op": "add", "path": "/nodes/h264/settings/bitrate", "value": "1"]]
+        try await expectRefused(run, none, of: "h264", "one bit a second")
         let node = try #require(await run.engine.nodeStatus("h264"))
         #expect(node["details"]?["rates"] == "bitrate 3M")
         #expect(node["outlets"]?.array?.first?["generation"]?.integer == 1)
@@ -148,7 +151,7 @@ private actor NumberSink: DataNode {
             Issue.record("taken: \(comment)")
         } catch GraphRefusal.hindered(let hindrance, let culprit, let fault) {
             #expect(hindrance == .notTaken && culprit == node && fault.code == .unsupported, comment)
-            #expect(fault.message.contains("nosuch") || fault.message.contains("many"), "\(fault.message)")
+            #expect(["nosuch", "many", "bitrate"].contains { fault.message.contains($0) }, "\(fault.message)")
         }
         #expect(await run.engine.revision == revision, comment)
     }
@@ -181,6 +184,23 @@ private actor NumberSink: DataNode {
         #expect(await flows(run))
         #expect(await run.drain())
         expectWhole(run, "\(encoder)")
+    }
+
+    @Test("What comes of a source that the same patch starts is waited for: what the encoder refuses of it is refused too")
+    func refusedWithANewSource() async throws {
+        let (run, scratch) = try await running(["preset": "ultrafast", "bframes": 0])
+        _ = scratch
+        let camera: JSON = ["kind": "source.pattern", "settings": ["size": "320x180", "rate": "50", "pace": "free"]]
+        let operations: JSON = [
+            ["op": "add", "path": "/nodes/other", "value": camera],
+            ["op": "replace", "path": "/nodes/h264/inputs/video", "value": "other.video"],
+            ["op": "add", "path": "/nodes/h264/settings/preset", "value": "nosuchpreset"],
+        ]
+        try await expectRefused(run, operations, of: "h264", "with a new source")
+        #expect(await run.engine.nodeStatus("other") == nil)
+        #expect(await flows(run))
+        #expect(await run.drain())
+        expectWhole(run, "with a new source")
     }
 
     @Test func documentationSaysWhichAreLive() {
